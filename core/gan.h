@@ -1,0 +1,321 @@
+/* gan.h - the ganlua engine: tensors, gradients, and the mathematics of two networks.
+ *
+ * The concept. A tensor is a block of reals with a shape. Every function below that returns a
+ * tensor is an op: it checks its arguments, allocates its result, computes, and (while recording
+ * is on) remembers its inputs, so that gan_grad can later write the gradient of any scalar as a
+ * composition of the same ops. Because gradients are made of ops, they have gradients too.
+ *
+ *     gan_context *ctx = gan_open(&(gan_config){.seed = 1, .on_fail = my_handler});
+ *     gan_tensor *w = gan_retain(gan_randn(ctx, GAN_SHAPE(3, 1)));     // ours until gan_release
+ *     gan_tensor *x = gan_randn(ctx, GAN_SHAPE(8, 3));                 // the pool's: no free needed
+ *     gan_tensor *loss = gan_mean(gan_softplus(gan_matmul(x, w)), GAN_ALL_AXES, false);
+ *     gan_tensor *slope;
+ *     gan_grad(loss, 1, &w, &slope, NULL);                             // slope has the shape of w
+ *     gan_pool_release(ctx, 0);                                        // frees x, loss, slope
+ *     gan_release(w);
+ *     gan_close(ctx);
+ *
+ * Memory layout. Tensors are contiguous and row-major, the last axis running fastest, of rank 0 to
+ * 6. Images are N x H x W x C, convolution weights kh x kw x in x out. Axes count from 0 here.
+ *
+ * Ownership. The result of an op belongs to the context's pool until gan_pool_release takes it
+ * back; gan_retain keeps it longer. Ops compose as nested expressions without frees.
+ *
+ * Errors. A function that is given something impossible calls the host's on_fail, which must not
+ * return (it unwinds: longjmp, luaL_error). Checks come first, then allocation, then computing;
+ * computing cannot fail. Nothing leaks: what was made so far is in the pool. "Fails" below means
+ * this. The library never prints, exits, or touches signals.
+ *
+ * Threads. A context and its tensors belong to one thread at a time; several contexts may run in
+ * several threads. Only gan_cancel may be called from anywhere. */
+#ifndef GAN_H
+#define GAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The core compiles twice: in float, which ships, and in double, against which it is proved. */
+#ifdef GAN_DOUBLE
+typedef double gan_real;
+#else
+typedef float gan_real;
+#endif
+
+#define GAN_MAX_RANK 6
+
+typedef struct gan_context gan_context;
+typedef struct gan_tensor gan_tensor;
+
+typedef struct gan_shape {
+    int rank;
+    int64_t dims[GAN_MAX_RANK];
+} gan_shape;
+
+/* GAN_SHAPE(2, 3) is the shape 2x3; GAN_SCALAR is the shape of a single number. */
+#define GAN_SHAPE(...) ((gan_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define GAN_SCALAR     ((gan_shape){0, {0}})
+
+/* A set of axes, one bit each. */
+typedef uint32_t gan_axes;
+#define GAN_AXIS(i)  ((gan_axes)1 << (i))
+#define GAN_ALL_AXES ((gan_axes)0x3f)
+
+/* ---- Context -------------------------------------------------------------------------------- */
+
+typedef enum gan_error {
+    GAN_ERROR_ARGUMENT,  /* a wrong shape, value, or order of calls */
+    GAN_ERROR_MEMORY,    /* the cap is reached or the system has no more; the host may free and retry */
+    GAN_ERROR_IO,        /* a file is missing, damaged, or cannot be written */
+    GAN_ERROR_CANCELLED, /* gan_cancel was called */
+} gan_error;
+
+typedef struct gan_config {
+    int threads;       /* threads that compute; 0: one per core */
+    size_t memory_cap; /* most bytes that may be live at once; 0: no cap */
+    uint64_t seed;     /* of the random numbers */
+    void (*on_fail)(void *user, gan_error kind, const char *message); /* must not return */
+    void *user;
+} gan_config;
+
+/* Opens a context; NULL when out of memory. */
+gan_context *gan_open(const gan_config *config);
+/* Closes it. Tensors that somebody still retains stay readable until their gan_release; no op may
+ * be called on them any more. Accepts NULL. */
+void gan_close(gan_context *ctx);
+
+/* Calls on_fail with a message formed as printf does. For the library and for hosts that add ops. */
+_Noreturn void gan_fail(gan_context *ctx, gan_error kind, const char *format, ...)
+#ifdef __GNUC__
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+/* Asks the running op, and every later one, to fail with GAN_ERROR_CANCELLED until
+ * gan_clear_cancel. Safe from any thread and from a signal handler. */
+void gan_cancel(gan_context *ctx);
+void gan_clear_cancel(gan_context *ctx);
+
+/* Hands the context to another host: config.on_fail and config.user from now on. */
+void gan_set_on_fail(gan_context *ctx, void (*on_fail)(void *user, gan_error kind, const char *message), void *user);
+
+int gan_threads(const gan_context *ctx);
+/* The kernel set chosen for this CPU: "portable", "avx2" or "avx512". */
+const char *gan_kernel_set(const gan_context *ctx);
+/* Chooses it by name, for tests and comparisons; false when this CPU or build has no such set. */
+bool gan_set_kernel_set(gan_context *ctx, const char *name);
+
+/* OpenBLAS's own threads are the process's, not a context's. A program that owns the process sets
+ * them to 1 and lets contexts split the work; with more, contexts leave the splitting to OpenBLAS. */
+void gan_set_blas_threads(int threads);
+
+typedef struct gan_memory_info {
+    size_t live;      /* bytes that tensors (and what the host charged) hold now */
+    size_t peak;      /* the most they held at once since gan_open */
+    size_t cap;       /* 0: none */
+    size_t allocated; /* bytes ever handed out: grows only; a host paces its collector by it */
+    size_t tensors;   /* how many tensors are alive */
+} gan_memory_info;
+gan_memory_info gan_memory(const gan_context *ctx);
+void gan_set_memory_cap(gan_context *ctx, size_t cap);
+/* Counts bytes of the host's own (a Lua heap) against the cap. False, and nothing charged, when the
+ * cap does not allow them. Releases with gan_uncharge. */
+bool gan_charge(gan_context *ctx, size_t bytes);
+void gan_uncharge(gan_context *ctx, size_t bytes);
+/* Test hook: the countdown-th allocation from now, and every later one, fails; 0 turns it off. */
+void gan_fail_allocations(gan_context *ctx, int64_t countdown);
+
+/* ---- Tensors and ownership ------------------------------------------------------------------ */
+
+gan_tensor *gan_retain(gan_tensor *t); /* returns t */
+void gan_release(gan_tensor *t);       /* the last release frees t and the graph it owns; NULL is fine */
+
+/* The pool is a stack: whatever ops made since the mark is released at once. */
+size_t gan_pool_mark(const gan_context *ctx);
+void gan_pool_release(gan_context *ctx, size_t mark);
+
+/* Bytes for working in, aligned to 64, contents undefined; the pool's, freed with it. */
+void *gan_scratch(gan_context *ctx, size_t bytes);
+
+gan_context *gan_context_of(const gan_tensor *t);
+gan_shape gan_shape_of(const gan_tensor *t);
+int gan_rank(const gan_tensor *t);
+int64_t gan_dim(const gan_tensor *t, int axis);
+int64_t gan_numel(const gan_tensor *t);
+bool gan_same_shape(gan_shape a, gan_shape b);
+/* Writes "2x3" (or "scalar") into text, at most size bytes with the final 0; returns text. */
+#define GAN_SHAPE_TEXT 128
+char *gan_shape_text(gan_shape shape, char *text, size_t size);
+
+/* The numbers, for reading. Valid while the tensor is retained. */
+const gan_real *gan_data(const gan_tensor *t);
+/* The numbers, for writing: fails for a tensor that has a graph (only leaves change in place), and
+ * marks every graph that saved this tensor as out of date. */
+gan_real *gan_write(gan_tensor *t);
+/* The only element of a tensor with one; fails for others. */
+gan_real gan_item(const gan_tensor *t);
+bool gan_is_leaf(const gan_tensor *t);
+/* True when every element is finite. */
+bool gan_all_finite(const gan_tensor *t);
+
+/* ---- Recording and gradients ---------------------------------------------------------------- */
+
+bool gan_recording(const gan_context *ctx);
+/* Turns recording on or off; returns what it was. */
+bool gan_set_recording(gan_context *ctx, bool on);
+
+typedef struct gan_grad_options {
+    gan_tensor *grad_output; /* what y's elements weigh; NULL: y is one number and weighs 1 */
+    bool create_graph;       /* gradients are recorded, so that they can be differentiated */
+    bool unused_zero;        /* a target that y does not depend on gets zeros; otherwise it fails */
+    bool consume;            /* y's graph is freed as the walk goes; it cannot be walked again */
+} gan_grad_options;
+/* gradients[i] = d sum(y * grad_output) / d targets[i], in the pool. options may be NULL. */
+void gan_grad(gan_tensor *y, int count, gan_tensor *const targets[], gan_tensor *gradients[],
+              const gan_grad_options *options);
+
+/* ---- Making tensors ------------------------------------------------------------------------- */
+
+gan_tensor *gan_zeros(gan_context *ctx, gan_shape shape);
+gan_tensor *gan_full(gan_context *ctx, gan_shape shape, double value);
+gan_tensor *gan_scalar(gan_context *ctx, double value);
+/* Copies numel(shape) numbers; from == NULL leaves the contents for the caller to gan_write. */
+gan_tensor *gan_from(gan_context *ctx, gan_shape shape, const gan_real *from);
+gan_tensor *gan_arange(gan_context *ctx, double from, double to, double step); /* from <= x < to */
+gan_tensor *gan_linspace(gan_context *ctx, double from, double to, int64_t count);
+gan_tensor *gan_detach(gan_tensor *t); /* shares the numbers, has no graph */
+gan_tensor *gan_copy(gan_tensor *t);   /* new numbers, has no graph */
+
+/* Random numbers are counter-based (Philox 4x32-10, Salmon 2011): draw i is a function of seed,
+ * stream and position alone, whatever the number of threads. */
+typedef struct gan_random_state {
+    uint64_t seed, stream, position;
+} gan_random_state;
+gan_random_state gan_get_random(const gan_context *ctx);
+void gan_set_random(gan_context *ctx, gan_random_state state);
+gan_tensor *gan_rand(gan_context *ctx, gan_shape shape);  /* uniform in [0, 1) */
+gan_tensor *gan_randn(gan_context *ctx, gan_shape shape); /* standard normal */
+/* A permutation of 0 .. count-1 in out, from state alone (the context's own state does not move). */
+void gan_permutation(gan_random_state state, int64_t count, int64_t *out);
+
+/* ---- Elementwise (elementwise.c) ------------------------------------------------------------- */
+/* Two-input ops broadcast by numpy's rules: axes are matched from the last, a size of 1 repeats. */
+
+gan_tensor *gan_add(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_sub(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_mul(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_div(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_affine(gan_tensor *x, double scale, double shift); /* scale*x + shift */
+gan_tensor *gan_neg(gan_tensor *x);
+gan_tensor *gan_pow(gan_tensor *x, double exponent);
+gan_tensor *gan_exp(gan_tensor *x);
+gan_tensor *gan_log(gan_tensor *x);
+gan_tensor *gan_sqrt(gan_tensor *x);
+gan_tensor *gan_square(gan_tensor *x);
+gan_tensor *gan_sin(gan_tensor *x);
+gan_tensor *gan_cos(gan_tensor *x);
+gan_tensor *gan_tanh(gan_tensor *x);
+gan_tensor *gan_erf(gan_tensor *x);
+gan_tensor *gan_sigmoid(gan_tensor *x);
+gan_tensor *gan_softplus(gan_tensor *x);                 /* log(1 + e^x), never overflows */
+gan_tensor *gan_leaky_relu(gan_tensor *x, double slope); /* x > 0 ? x : slope*x */
+gan_tensor *gan_relu(gan_tensor *x);
+gan_tensor *gan_clamp(gan_tensor *x, double low, double high); /* gradient 1 inside, 0 outside; at the bounds 1 */
+gan_tensor *gan_sign(gan_tensor *x);                           /* -1, 0 or 1; gradient 0 everywhere */
+gan_tensor *gan_abs(gan_tensor *x);                            /* gradient sign(x) */
+/* 1 where the relation holds, 0 elsewhere; constants: no gradient flows through. They broadcast. */
+gan_tensor *gan_eq(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_lt(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_le(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_gt(gan_tensor *a, gan_tensor *b);
+gan_tensor *gan_ge(gan_tensor *a, gan_tensor *b);
+/* mask != 0 ? a : b, all three broadcast; no gradient to mask. */
+gan_tensor *gan_where(gan_tensor *mask, gan_tensor *a, gan_tensor *b);
+
+/* ---- Reductions (reduce.c) ------------------------------------------------------------------- */
+/* over: the axes that are reduced; keep: leave them with size 1 instead of removing them. */
+
+gan_tensor *gan_sum(gan_tensor *x, gan_axes over, bool keep);
+gan_tensor *gan_mean(gan_tensor *x, gan_axes over, bool keep);
+gan_tensor *gan_var(gan_tensor *x, gan_axes over, bool keep); /* of the sample itself: divided by n */
+gan_tensor *gan_max(gan_tensor *x, gan_axes over, bool keep); /* gradient to the first largest */
+gan_tensor *gan_min(gan_tensor *x, gan_axes over, bool keep);
+gan_tensor *gan_norm(gan_tensor *x, gan_axes over, bool keep); /* Euclidean; gradient 0 at 0 */
+/* Place of the first largest along one axis, from 0, as a constant; the axis is removed. */
+gan_tensor *gan_argmax(gan_tensor *x, int axis);
+gan_tensor *gan_sum_to(gan_tensor *x, gan_shape shape); /* the sum that undoes a broadcast from shape */
+gan_tensor *gan_expand(gan_tensor *x, gan_shape shape); /* repeats sizes of 1, adds axes in front */
+
+/* ---- Shape (shape.c) ------------------------------------------------------------------------- */
+
+gan_tensor *gan_reshape(gan_tensor *x, gan_shape shape); /* shares the numbers; one size may be -1 */
+gan_tensor *gan_permute(gan_tensor *x, gan_shape order); /* result axis i is x's axis order.dims[i] */
+gan_tensor *gan_transpose(gan_tensor *x, int axis1, int axis2);
+gan_tensor *gan_slice(gan_tensor *x, int axis, int64_t start, int64_t length);
+gan_tensor *gan_pad(gan_tensor *x, int axis, int64_t before, int64_t after); /* with zeros */
+gan_tensor *gan_concat(int count, gan_tensor *const parts[], int axis);
+/* Slices of x along axis, in the order of indices (rank 1, whole numbers from 0, a constant). */
+gan_tensor *gan_index(gan_tensor *x, int axis, gan_tensor *indices);
+/* The adjoint: zeros with `size` places along axis, to which slice i of x is added at indices[i]. */
+gan_tensor *gan_scatter_add(gan_tensor *x, int axis, gan_tensor *indices, int64_t size);
+
+/* ---- Products (matmul.c, conv.c) -------------------------------------------------------------- */
+
+/* Rank 2: [m x k] [k x n]; rank 3: a batch of them, [b x m x k] [b x k x n]. */
+gan_tensor *gan_matmul(gan_tensor *a, gan_tensor *b);
+/* The same with a or b transposed (its last two axes) without a copy. */
+gan_tensor *gan_matmul_t(gan_tensor *a, bool transpose_a, gan_tensor *b, bool transpose_b);
+
+/* The convolution triple, three faces of one trilinear form; x: N x H x W x in,
+ * w: kh x kw x in x out, y: N x (H+2pad-kh)/stride+1 x ... x out. Each one's gradients are the
+ * other two. conv2d_input is also a transposed convolution: gan_conv2d_input(x, w, H, W, ...). */
+gan_tensor *gan_conv2d(gan_tensor *x, gan_tensor *w, int stride, int pad);
+gan_tensor *gan_conv2d_input(gan_tensor *y, gan_tensor *w, int64_t height, int64_t width, int stride, int pad);
+gan_tensor *gan_conv2d_weight(gan_tensor *x, gan_tensor *y, int64_t kernel_h, int64_t kernel_w, int stride, int pad);
+
+/* ---- Normalisation (norm.c) ------------------------------------------------------------------ */
+
+/* Mean and variance (divided by n) of each channel over all axes but the last: 2 x C, a constant. */
+gan_tensor *gan_channel_moments(gan_tensor *x);
+/* Ioffe & Szegedy 2015, in training: gamma * (x - mean) / sqrt(var + eps) + beta by channel, with
+ * the batch's own moments. gamma, beta: C. Fused; its gradient while recording is the composed one.
+ * moments: gan_channel_moments(x), or NULL. */
+gan_tensor *gan_batch_norm(gan_tensor *x, gan_tensor *gamma, gan_tensor *beta, gan_tensor *moments, double eps);
+
+/* ---- Compositions of the ops above (layer.c) -------------------------------------------------- */
+
+gan_tensor *gan_linear(gan_tensor *x, gan_tensor *w, gan_tensor *b); /* x: N x in, w: in x out, b: out or NULL */
+gan_tensor *gan_silu(gan_tensor *x);                                 /* x * sigmoid(x) */
+gan_tensor *gan_gelu(gan_tensor *x);              /* x * Phi(x), exact (erf), Hendrycks & Gimpel 2016 */
+gan_tensor *gan_elu(gan_tensor *x, double alpha); /* x > 0 ? x : alpha*(e^x - 1) */
+gan_tensor *gan_softmax(gan_tensor *x, int axis);
+gan_tensor *gan_log_softmax(gan_tensor *x, int axis);
+/* Normalises each slice over the axes `over` to mean 0, variance 1. */
+gan_tensor *gan_standardize(gan_tensor *x, gan_axes over, double eps);
+gan_tensor *gan_upsample_nearest(gan_tensor *x, int scale);  /* N x H x W x C -> N x sH x sW x C */
+gan_tensor *gan_upsample_bilinear(gan_tensor *x, int scale); /* pixel centres, as PyTorch's align_corners=false */
+gan_tensor *gan_avg_pool(gan_tensor *x, int kernel); /* stride = kernel; what does not fill a window is left out */
+
+/* ---- In place, for optimisers (optim.c) -------------------------------------------------------- */
+/* They change leaves, are not recorded, and compute nothing unless every check has passed. */
+
+void gan_copy_(gan_tensor *t, gan_tensor *from);           /* t = from, same shape */
+void gan_add_(gan_tensor *t, gan_tensor *u, double scale); /* t += scale*u; u broadcasts to t */
+void gan_mul_(gan_tensor *t, gan_tensor *u);               /* t *= u; u broadcasts to t */
+void gan_fill_(gan_tensor *t, double value);
+void gan_set_(gan_tensor *t, int64_t place, gan_tensor *u); /* t[place] = u along axis 0; u broadcasts to the slice */
+void gan_clamp_(gan_tensor *t, double low, double high);
+void gan_lerp_(gan_tensor *t, gan_tensor *u, double weight); /* t += weight*(u - t): an EMA of decay 1 - weight */
+
+typedef struct gan_adam_options {
+    double lr, beta1, beta2, eps, weight_decay;
+    bool decoupled; /* weight decay as AdamW (Loshchilov 2019) instead of in the gradient */
+    int64_t step;   /* counts from 1 */
+} gan_adam_options;
+/* Kingma & Ba 2015, over all parameters in one pass: p, m and v change. */
+void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_tensor *const m[], gan_tensor *const v[],
+               const gan_adam_options *options);
+/* p -= lr*(g + decay*p), with momentum's buffer when velocity is not NULL (PyTorch's SGD). */
+void gan_sgd_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_tensor *const velocity[], double lr,
+              double momentum, double weight_decay);
+
+#endif

@@ -1,0 +1,97 @@
+/* kernel.h - the table of inner loops, one table for each instruction set.
+ *
+ * loops.c holds the loops once, as plain C, and is compiled for every set; select.c picks a table by
+ * CPUID when a context opens. Kernels are flat loops over contiguous numbers: they know no shapes,
+ * allocate nothing and cannot fail. A stride (sa, sb) is 1, or 0 for one repeated number. */
+#ifndef GAN_KERNEL_H
+#define GAN_KERNEL_H
+
+#include "../gan.h"
+
+/* y = f(x; p, q) */
+typedef enum gan_unary {
+    GAN_AFFINE, /* p*x + q */
+    GAN_POW,    /* x^p */
+    GAN_EXP,
+    GAN_LOG,
+    GAN_SQRT,
+    GAN_SQUARE,
+    GAN_SIN,
+    GAN_COS,
+    GAN_TANH,
+    GAN_ERF,
+    GAN_SIGMOID,
+    GAN_SOFTPLUS,
+    GAN_LEAKY, /* x > 0 ? x : p*x */
+    GAN_CLAMP, /* to [p, q] */
+    GAN_SIGN,
+    GAN_ABS,
+    GAN_UNARY_COUNT
+} gan_unary;
+
+/* y = f(a, b; p, q) */
+typedef enum gan_binary {
+    GAN_ADD,
+    GAN_SUB,
+    GAN_MUL,
+    GAN_DIV,
+    GAN_EQ,
+    GAN_LT,
+    GAN_LE,
+    GAN_LEAKY_SLOPE, /* b > 0 ? a : p*a */
+    GAN_INSIDE,      /* p <= b <= q ? a : 0 */
+    GAN_MASKED,      /* a != 0 ? b : 0 */
+    GAN_UNMASKED,    /* a != 0 ? 0 : b */
+    GAN_BINARY_COUNT
+} gan_binary;
+
+typedef void gan_unary_kernel(int64_t n, const gan_real *x, gan_real *y, gan_real p, gan_real q);
+typedef void gan_binary_kernel(int64_t n, const gan_real *a, int64_t sa, const gan_real *b, int64_t sb, gan_real *y,
+                               gan_real p, gan_real q);
+
+/* What Adam's kernel needs once the step's corrections are worked out. */
+typedef struct gan_adam_constants {
+    gan_real beta1, beta2, step_size, /* lr / (1 - beta1^t) */
+        root_correction,              /* 1 / sqrt(1 - beta2^t) */
+        eps, decay /* added to the gradient */, shrink /* the parameter is multiplied by it first (AdamW) */;
+} gan_adam_constants;
+
+typedef struct gan_kernels {
+    const char *name;
+    gan_unary_kernel *unary[GAN_UNARY_COUNT];
+    gan_binary_kernel *binary[GAN_BINARY_COUNT];
+
+    gan_real (*sum)(int64_t n, const gan_real *x);
+    bool (*all_finite)(int64_t n, const gan_real *x);
+    void (*axpy)(int64_t n, gan_real a, const gan_real *x, gan_real *y); /* y += a*x */
+
+    /* By channel, over rows of c numbers; the accumulators are added to. */
+    void (*column_sums)(int64_t rows, int64_t c, const gan_real *x, gan_real *sums);
+    void (*column_squares)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, gan_real *sums);
+    /* sums += dy, dots += dy * (x - mean) */
+    void (*column_dots)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *dy,
+                        gan_real *sums, gan_real *dots);
+    /* y = (x - mean)*scale + shift */
+    void (*normalize)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *scale,
+                      const gan_real *shift, gan_real *y);
+    /* dx = dy*ky + (x - mean)*kx + k */
+    void (*normalize_grad)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *dy,
+                           const gan_real *ky, const gan_real *kx, const gan_real *k, gan_real *dx);
+
+    void (*adam)(int64_t n, gan_real *p, const gan_real *g, gan_real *m, gan_real *v, const gan_adam_constants *k);
+} gan_kernels;
+
+extern const gan_kernels gan_kernels_portable;
+#ifdef GAN_HAVE_AVX2
+extern const gan_kernels gan_kernels_avx2;
+#endif
+#ifdef GAN_HAVE_AVX512
+extern const gan_kernels gan_kernels_avx512;
+#endif
+
+/* The best table this CPU runs. */
+const gan_kernels *gan_best_kernels(void);
+/* The table of that name, or NULL when there is none or this CPU cannot run it. */
+const gan_kernels *gan_find_kernels(const char *name);
+
+#endif

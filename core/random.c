@@ -1,0 +1,117 @@
+/* random.c - counter-based random numbers.
+ *
+ * Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; 2011)
+ * turns a counter (position, stream) and a key (seed) into four words. A tensor of n numbers uses
+ * ceil(n/4) positions. The float and the double build draw the same numbers. */
+#include <math.h>
+
+#include "op.h"
+
+enum { WORDS = 4 };
+
+static void philox(gan_random_state state, uint32_t out[WORDS])
+{
+    uint32_t c0 = (uint32_t)state.position, c1 = (uint32_t)(state.position >> 32);
+    uint32_t c2 = (uint32_t)state.stream, c3 = (uint32_t)(state.stream >> 32);
+    uint32_t k0 = (uint32_t)state.seed, k1 = (uint32_t)(state.seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+gan_random_state gan_get_random(const gan_context *ctx)
+{
+    return ctx->random;
+}
+void gan_set_random(gan_context *ctx, gan_random_state state)
+{
+    ctx->random = state;
+}
+
+struct draw {
+    gan_random_state state;
+    gan_tensor *t;
+};
+
+/* 24 bits: every value is a float, and 1 is never reached. */
+static float unit(uint32_t word)
+{
+    return (float)(word >> 8) * 0x1p-24f;
+}
+
+static void fill_uniform(void *work, int64_t begin, int64_t end)
+{
+    struct draw *draw = work;
+    for (int64_t block = begin; block < end; block++) {
+        uint32_t words[WORDS];
+        gan_random_state at = draw->state;
+        at.position += (uint64_t)block;
+        philox(at, words);
+        for (int64_t i = WORDS * block; i < WORDS * (block + 1) && i < draw->t->numel; i++)
+            draw->t->data[i] = (gan_real)unit(words[i % WORDS]);
+    }
+}
+
+/* Box & Muller 1958: two words make two normals. The radius takes 1 - u, which is never 0. */
+static void fill_normal(void *work, int64_t begin, int64_t end)
+{
+    struct draw *draw = work;
+    for (int64_t block = begin; block < end; block++) {
+        uint32_t words[WORDS];
+        float normals[WORDS];
+        gan_random_state at = draw->state;
+        at.position += (uint64_t)block;
+        philox(at, words);
+        for (int pair = 0; pair < WORDS; pair += 2) {
+            float radius = sqrtf(-2 * logf(1 - unit(words[pair]))), angle = 6.2831853f * unit(words[pair + 1]);
+            normals[pair] = radius * cosf(angle);
+            normals[pair + 1] = radius * sinf(angle);
+        }
+        for (int64_t i = WORDS * block; i < WORDS * (block + 1) && i < draw->t->numel; i++)
+            draw->t->data[i] = (gan_real)normals[i % WORDS];
+    }
+}
+
+static gan_tensor *draw(gan_context *ctx, gan_shape shape, gan_job *fill)
+{
+    struct draw work = {ctx->random, gan_new(ctx, shape)};
+    int64_t blocks = (work.t->numel + WORDS - 1) / WORDS;
+    gan_parallel(ctx, blocks, GAN_GRAIN / 8, fill, &work);
+    ctx->random.position += (uint64_t)blocks;
+    return work.t;
+}
+
+gan_tensor *gan_rand(gan_context *ctx, gan_shape shape)
+{
+    return draw(ctx, shape, fill_uniform);
+}
+gan_tensor *gan_randn(gan_context *ctx, gan_shape shape)
+{
+    return draw(ctx, shape, fill_normal);
+}
+
+/* Fisher & Yates, each draw from 64 bits: the bias of a remainder is below 2^-40 for any real data set. */
+void gan_permutation(gan_random_state state, int64_t count, int64_t *out)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] = i;
+    for (int64_t i = count - 1; i > 0; i--) {
+        uint32_t words[WORDS];
+        philox(state, words);
+        state.position++;
+        int64_t j = (int64_t)(((uint64_t)words[0] << 32 | words[1]) % (uint64_t)(i + 1));
+        int64_t other = out[j];
+        out[j] = out[i];
+        out[i] = other;
+    }
+}
