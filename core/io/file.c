@@ -1,0 +1,170 @@
+/* file.c - whole files: reading, through gzip where they are, and writing that is never half done.
+ *
+ * 1. No descriptor or gzFile is open when gan_fail or an allocation is called.
+ * 2. A reader sees the old file or the new one, also after a crash: gan_file_write renames. */
+#include "io/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define CHUNK ((size_t)256 << 10)
+
+/* Fails unless path is a regular file: a folder or a pipe cannot be read twice. */
+static void check_regular(gan_context *ctx, const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode))
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: is a directory", path);
+    if (!S_ISREG(info.st_mode))
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: not a regular file", path);
+}
+
+static gzFile open_file(gan_context *ctx, const char *path)
+{
+    check_regular(ctx, path);
+    errno = 0;
+    gzFile file = gzopen(path, "rb");
+    if (!file && errno)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
+    if (!file)
+        gan_fail(ctx, GAN_ERROR_MEMORY, "%s: no memory to read it with", path);
+    gzbuffer(file, (unsigned)CHUNK);
+    return file;
+}
+
+/* Closes file, after a read that returned `got`, and fails if the file turned out damaged. */
+static void close_file(gan_context *ctx, const char *path, gzFile file, int got)
+{
+    int code, saved = errno;
+    gzerror(file, &code);
+    /* gzread reports a stream that ends too early as a plain end of file: only gzerror tells. */
+    const char *reason = code == Z_BUF_ERROR   ? "gzip data is truncated"
+                         : code == Z_ERRNO     ? strerror(saved)
+                         : code == Z_MEM_ERROR ? "no memory to inflate it with"
+                                               : "gzip data is corrupt";
+    bool failed = got < 0 || code == Z_BUF_ERROR;
+    gzclose_r(file);
+    if (failed)
+        gan_fail(ctx, code == Z_MEM_ERROR ? GAN_ERROR_MEMORY : GAN_ERROR_IO, "%s: cannot read: %s", path, reason);
+}
+
+int64_t gan_file_measure(gan_context *ctx, const char *path)
+{
+    void *chunk = gan_scratch(ctx, CHUNK);
+    gzFile file = open_file(ctx, path);
+    int64_t size = 0;
+    int got;
+    while ((got = gzread(file, chunk, (unsigned)CHUNK)) > 0)
+        size += got;
+    close_file(ctx, path, file, got);
+    return size;
+}
+
+void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t size)
+{
+    char *at = buffer;
+    int64_t left = size;
+    gzFile file = open_file(ctx, path);
+    int got = 1;
+    while (left > 0 && got > 0) {
+        unsigned want = left < (int64_t)CHUNK ? (unsigned)left : (unsigned)CHUNK;
+        got = gzread(file, at, want);
+        if (got > 0)
+            at += got, left -= got;
+    }
+    char beyond;
+    if (got > 0)
+        got = gzread(file, &beyond, 1);
+    close_file(ctx, path, file, got);
+    if (left > 0 || got > 0) {
+        gan_fail(ctx, GAN_ERROR_IO, "%s: changed while it was being read (%lld bytes were expected, there are %s)",
+                 path, (long long)size, left > 0 ? "fewer" : "more");
+    }
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t wrote = write(fd, bytes, size < ((size_t)1 << 30) ? size : (size_t)1 << 30);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return false;
+        bytes += wrote;
+        size -= (size_t)wrote;
+    }
+    return true;
+}
+
+/* A rename survives a crash only once its folder is on disk. File systems that cannot sync a folder
+ * say EINVAL and need no telling. */
+static bool sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EACCES; /* a folder may be writable but not readable */
+    bool done = fsync(fd) == 0 || errno == EINVAL;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return done;
+}
+
+/* Opens a new file in folder and leaves its name in temporary; -1 when it cannot. The name does not
+ * grow with the target's, which may already be as long as names can be. */
+static int open_temporary(const char *folder, char *temporary, size_t size, mode_t mode)
+{
+    for (int attempt = 0; attempt < 10000; attempt++) {
+        snprintf(temporary, size, "%s/.ganlua-%ld-%d.tmp", folder, (long)getpid(), attempt);
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+void gan_file_write(gan_context *ctx, const char *path, const void *bytes, size_t size)
+{
+    struct stat old;
+    bool replaces = stat(path, &old) == 0;
+    if (replaces && S_ISDIR(old.st_mode))
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: is a directory", path);
+    if (replaces && !S_ISREG(old.st_mode))
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: not a regular file", path);
+
+    size_t length = strlen(path);
+    char *folder = gan_scratch(ctx, length + 2);
+    char *temporary = gan_scratch(ctx, length + 64);
+    memcpy(folder, path, length + 1);
+    char *slash = strrchr(folder, '/');
+    if (!slash) {
+        strcpy(folder, ".");
+    } else {
+        slash[slash == folder] = 0; /* of "/name" the folder is "/" */
+    }
+
+    int fd = open_temporary(folder, temporary, length + 64, 0666);
+    if (fd < 0)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+    bool done = (!replaces || fchmod(fd, old.st_mode & 0777) == 0) && write_all(fd, bytes, size) && fsync(fd) == 0;
+    int reason = errno;
+    if (close(fd) != 0 && done)
+        done = false, reason = errno;
+    if (done && rename(temporary, path) != 0)
+        done = false, reason = errno;
+    if (!done) {
+        unlink(temporary);
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(reason));
+    }
+    if (!sync_folder(folder))
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot sync its folder: %s", path, strerror(errno));
+}
