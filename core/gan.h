@@ -240,8 +240,8 @@ gan_tensor *gan_var(gan_tensor *x, gan_axes over, bool keep); /* of the sample i
 gan_tensor *gan_max(gan_tensor *x, gan_axes over, bool keep); /* gradient to the first largest */
 gan_tensor *gan_min(gan_tensor *x, gan_axes over, bool keep);
 gan_tensor *gan_norm(gan_tensor *x, gan_axes over, bool keep); /* Euclidean; gradient 0 at 0 */
-/* Place of the first largest along one axis, from 0, as a constant; the axis is removed. */
-gan_tensor *gan_argmax(gan_tensor *x, int axis);
+/* Place of the first largest, from 0, as a constant: along one axis, or over all of them in row-major order. */
+gan_tensor *gan_argmax(gan_tensor *x, gan_axes over, bool keep);
 gan_tensor *gan_sum_to(gan_tensor *x, gan_shape shape); /* the sum that undoes a broadcast from shape */
 gan_tensor *gan_expand(gan_tensor *x, gan_shape shape); /* repeats sizes of 1, adds axes in front */
 

@@ -26,7 +26,8 @@ static int size_class(size_t bytes, size_t *rounded)
         return 0;
     }
     int bits = 63 - __builtin_clzll((unsigned long long)(bytes - 1)); /* 2^bits < bytes <= 2^(bits+1) */
-    size_t quarter = (size_t)1 << (bits - 2);
+    /* No step is smaller than the smallest class: every size is a multiple of ALIGNMENT. */
+    size_t quarter = (size_t)1 << (bits < SMALLEST_CLASS_BITS + 2 ? SMALLEST_CLASS_BITS : bits - 2);
     size_t quarters = (bytes - ((size_t)1 << bits) + quarter - 1) / quarter; /* 1..4 */
     *rounded = ((size_t)1 << bits) + quarters * quarter;
     return (bits - SMALLEST_CLASS_BITS) * 4 + (int)quarters;

@@ -141,7 +141,9 @@ void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_t
     }
     gan_adam_constants k = {
         .beta1 = (gan_real)o->beta1,
+        .rest1 = (gan_real)(1 - o->beta1),
         .beta2 = (gan_real)o->beta2,
+        .rest2 = (gan_real)(1 - o->beta2),
         .step_size = (gan_real)(o->lr / (1 - pow(o->beta1, (double)o->step))),
         .root_correction = (gan_real)(1 / sqrt(1 - pow(o->beta2, (double)o->step))),
         .eps = (gan_real)o->eps,

@@ -243,9 +243,17 @@ static gan_tensor *find_extreme(gan_tensor *x, const char *what, int axis, bool 
     return places;
 }
 
-gan_tensor *gan_argmax(gan_tensor *x, int axis)
+gan_tensor *gan_argmax(gan_tensor *x, gan_axes over, bool keep)
 {
-    return drop_axes(find_extreme(x, "argmax", axis, false), GAN_AXIS(axis), false);
+    gan_shape shape = kept_shape(x, "argmax", over);
+    int rank = x->shape.rank;
+    gan_axes there = over & (GAN_AXIS(rank) - 1);
+    if (there && (there & (there - 1)) == 0)
+        return drop_axes(find_extreme(x, "argmax", __builtin_ctz(there), false), over, keep);
+    if (there != GAN_AXIS(rank) - 1)
+        gan_fail(x->ctx, GAN_ERROR_ARGUMENT, "argmax: wanted one dimension, or all of them");
+    gan_tensor *flat = gan_view(x, GAN_SHAPE(x->numel));
+    return drop_axes(gan_view(find_extreme(flat, "argmax", 0, false), shape), over, keep);
 }
 
 /* take: y[o][i] = x[o][places[o][i]][i]; put is its adjoint. */

@@ -49,11 +49,15 @@ typedef void gan_unary_kernel(int64_t n, const gan_real *x, gan_real *y, gan_rea
 typedef void gan_binary_kernel(int64_t n, const gan_real *a, int64_t sa, const gan_real *b, int64_t sb, gan_real *y,
                                gan_real p, gan_real q);
 
-/* What Adam's kernel needs once the step's corrections are worked out. */
+/* What Adam's kernel needs once the step's corrections are worked out, in double, and rounded. */
 typedef struct gan_adam_constants {
-    gan_real beta1, beta2, step_size, /* lr / (1 - beta1^t) */
-        root_correction,              /* 1 / sqrt(1 - beta2^t) */
-        eps, decay /* added to the gradient */, shrink /* the parameter is multiplied by it first (AdamW) */;
+    gan_real beta1, rest1; /* beta1 and 1 - beta1 */
+    gan_real beta2, rest2;
+    gan_real step_size;       /* lr / (1 - beta1^t) */
+    gan_real root_correction; /* 1 / sqrt(1 - beta2^t) */
+    gan_real eps;
+    gan_real decay;  /* times the parameter, added to the gradient */
+    gan_real shrink; /* the parameter is multiplied by it first (AdamW) */
 } gan_adam_constants;
 
 typedef struct gan_kernels {

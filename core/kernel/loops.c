@@ -293,8 +293,8 @@ static void adam(int64_t n, gan_real *restrict p, const gan_real *restrict g, ga
     for (int64_t i = 0; i < n; i++) {
         gan_real w = p[i] * c.shrink;
         gan_real d = g[i] + c.decay * w;
-        m[i] = c.beta1 * m[i] + (1 - c.beta1) * d;
-        v[i] = c.beta2 * v[i] + (1 - c.beta2) * d * d;
+        m[i] = c.beta1 * m[i] + c.rest1 * d;
+        v[i] = c.beta2 * v[i] + c.rest2 * d * d;
         p[i] = w - c.step_size * m[i] / (LIBM(sqrt)(v[i]) * c.root_correction + c.eps);
     }
 }
