@@ -1,0 +1,242 @@
+/* files.c - files and folders, and tensors in files, as Lua calls them. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <lualib.h>
+
+#include "bind.h"
+#include "io/io.h"
+
+/* ---- Whole files ---- */
+
+struct file_work {
+    const char *path;
+    void *bytes;
+    int64_t size;
+};
+
+static void measure_work(gan_context *ctx, void *argument)
+{
+    struct file_work *w = argument;
+    w->size = gan_file_measure(ctx, w->path);
+}
+
+static void read_work(gan_context *ctx, void *argument)
+{
+    struct file_work *w = argument;
+    gan_file_read(ctx, w->path, w->bytes, w->size);
+}
+
+static void write_work(gan_context *ctx, void *argument)
+{
+    struct file_work *w = argument;
+    gan_file_write(ctx, w->path, w->bytes, (size_t)w->size);
+}
+
+/* core.read_file(path) -> its bytes, inflated where they are gzip */
+static int read_file(lua_State *L)
+{
+    struct file_work w = {.path = ganlua_check_string(L, 1, "read_file", "path", NULL)};
+    ganlua_enter(L, measure_work, &w);
+    luaL_Buffer buffer;
+    w.bytes = luaL_buffinitsize(L, &buffer, (size_t)w.size);
+    ganlua_enter(L, read_work, &w);
+    luaL_pushresultsize(&buffer, (size_t)w.size);
+    return 1;
+}
+
+/* core.write_file(path, bytes): whole or not at all */
+static int write_file(lua_State *L)
+{
+    size_t size;
+    struct file_work w = {.path = ganlua_check_string(L, 1, "write_file", "path", NULL)};
+    w.bytes = (void *)ganlua_check_string(L, 2, "write_file", "bytes", &size);
+    w.size = (int64_t)size;
+    ganlua_enter(L, write_work, &w);
+    return 0;
+}
+
+/* ---- Folders ---- */
+
+static bool is_folder(const char *path)
+{
+    struct stat at;
+    return stat(path, &at) == 0 && S_ISDIR(at.st_mode);
+}
+
+/* core.make_directory(path): its parents too; one that is there is fine */
+static int make_directory(lua_State *L)
+{
+    const char *path = ganlua_check_string(L, 1, "make_directory", "path", NULL);
+    for (size_t end = 1; path[0]; end++) {
+        if (path[end] != '/' && path[end] != 0)
+            continue;
+        const char *part = lua_pushlstring(L, path, end);
+        if (mkdir(part, 0777) != 0 && !(errno == EEXIST && is_folder(part))) {
+            int reason = errno == EEXIST ? ENOTDIR : errno;
+            if (!is_folder(part)) /* an existing parent on a read-only system says EROFS */
+                ganlua_error_at_user(L, "cannot make folder %s: %s", path, strerror(reason));
+        }
+        lua_pop(L, 1);
+        if (path[end] == 0)
+            break;
+    }
+    return 0;
+}
+
+static int exists(lua_State *L)
+{
+    struct stat at;
+    lua_pushboolean(L, stat(ganlua_check_string(L, 1, "exists", "path", NULL), &at) == 0);
+    return 1;
+}
+
+static int is_directory(lua_State *L)
+{
+    lua_pushboolean(L, is_folder(ganlua_check_string(L, 1, "is_directory", "path", NULL)));
+    return 1;
+}
+
+static int close_folder(lua_State *L)
+{
+    DIR **folder = lua_touserdata(L, 1);
+    if (*folder)
+        closedir(*folder);
+    *folder = NULL;
+    return 0;
+}
+
+/* core.list_directory(path) -> the names in it, sorted, without "." and ".." */
+static int list_directory(lua_State *L)
+{
+    const char *path = ganlua_check_string(L, 1, "list_directory", "path", NULL);
+    DIR **folder = lua_newuserdatauv(L, sizeof *folder, 0); /* anchored first: what follows may raise */
+    *folder = NULL;
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, close_folder);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    *folder = opendir(path);
+    if (!*folder)
+        ganlua_error_at_user(L, "cannot list folder %s: %s", path, strerror(errno));
+    lua_newtable(L);
+    lua_Integer count = 0;
+    for (struct dirent *entry; (entry = readdir(*folder));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        lua_pushstring(L, entry->d_name);
+        lua_rawseti(L, -2, ++count);
+    }
+    closedir(*folder);
+    *folder = NULL;
+    luaL_requiref(L, LUA_TABLIBNAME, luaopen_table, 0);
+    lua_getfield(L, -1, "sort");
+    lua_pushvalue(L, -3);
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+    return 1;
+}
+
+/* ---- safetensors ---- */
+
+struct tensors_work {
+    gan_named *tensors;
+    gan_pair *metadata;
+    int64_t count, metadata_count;
+    const uint8_t *bytes;
+    size_t size;
+    const char *name;
+    gan_safetensors decoded;
+};
+
+static void encode_work(gan_context *ctx, void *argument)
+{
+    struct tensors_work *w = argument;
+    w->bytes = gan_safetensors_encode(ctx, w->count, w->tensors, w->metadata_count, w->metadata, &w->size);
+}
+
+static int64_t count_pairs(lua_State *L, int index)
+{
+    int64_t count = 0;
+    if (lua_isnoneornil(L, index))
+        return 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        count++;
+    return count;
+}
+
+/* core.safetensors_encode({name = tensor}, {key = string} or nil) -> bytes */
+static int safetensors_encode(lua_State *L)
+{
+    lua_settop(L, 2);
+    if (!lua_istable(L, 1))
+        ganlua_bad_argument(L, 1, "save", "tensors", "a table {name = tensor}");
+    if (!lua_isnil(L, 2) && !lua_istable(L, 2))
+        ganlua_bad_argument(L, 2, "save", "metadata", "a table {key = string}");
+    struct tensors_work w = {.count = count_pairs(L, 1), .metadata_count = count_pairs(L, 2)};
+    w.tensors = lua_newuserdatauv(L, (size_t)(w.count + 1) * sizeof *w.tensors, 0);
+    w.metadata = lua_newuserdatauv(L, (size_t)(w.metadata_count + 1) * sizeof *w.metadata, 0);
+    int64_t i = 0;
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), i++) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            ganlua_error_at_user(L, "save: names must be strings, got a %s", luaL_typename(L, -2));
+        w.tensors[i].name = lua_tostring(L, -2);
+        w.tensors[i].tensor = ganlua_check_tensor(L, lua_gettop(L), "save", w.tensors[i].name);
+    }
+    i = 0;
+    for (lua_pushnil(L); w.metadata_count && lua_next(L, 2); lua_pop(L, 1), i++) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+            ganlua_error_at_user(L, "save: metadata must be strings by name");
+        w.metadata[i] = (gan_pair){lua_tostring(L, -2), lua_tostring(L, -1)};
+    }
+    ganlua_enter(L, encode_work, &w);
+    lua_pushlstring(L, (const char *)w.bytes, w.size);
+    gan_pool_release(ganlua_context(L), 0);
+    return 1;
+}
+
+/* What is decoded stays in the pool, which nobody touches until it is anchored. */
+static void decode_work(gan_context *ctx, void *argument)
+{
+    struct tensors_work *w = argument;
+    w->decoded = gan_safetensors_decode(ctx, w->bytes, w->size, w->name);
+}
+
+/* core.safetensors_decode(bytes, name) -> {name = tensor}, {key = string} */
+static int safetensors_decode(lua_State *L)
+{
+    struct tensors_work w = {.name = luaL_optstring(L, 2, "the file")};
+    w.bytes = (const uint8_t *)ganlua_check_string(L, 1, "load", "bytes", &w.size);
+    ganlua_enter(L, decode_work, &w);
+    lua_createtable(L, 0, (int)w.decoded.count);
+    for (int64_t i = 0; i < w.decoded.count; i++) {
+        struct ganlua_tensor *u = ganlua_push_empty(L);
+        u->t = gan_retain(w.decoded.tensors[i].tensor);
+        lua_setfield(L, -2, w.decoded.tensors[i].name);
+    }
+    lua_createtable(L, 0, (int)w.decoded.metadata_count);
+    for (int64_t i = 0; i < w.decoded.metadata_count; i++) {
+        lua_pushstring(L, w.decoded.metadata[i].value);
+        lua_setfield(L, -2, w.decoded.metadata[i].key);
+    }
+    gan_pool_release(ganlua_context(L), 0);
+    return 2;
+}
+
+static const luaL_Reg functions[] = {{"read_file", read_file},
+                                     {"write_file", write_file},
+                                     {"make_directory", make_directory},
+                                     {"exists", exists},
+                                     {"is_directory", is_directory},
+                                     {"list_directory", list_directory},
+                                     {"safetensors_encode", safetensors_encode},
+                                     {"safetensors_decode", safetensors_decode},
+                                     {NULL, NULL}};
+
+void ganlua_add_files(lua_State *L)
+{
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,55 @@
+/* module.c - `require "ganlua"`: the core's functions and the Lua modules that the binary carries. */
+#include <string.h>
+
+#include "bind.h"
+#include "embed/embed.h"
+#include "ganlua.h"
+
+/* `require "ganlua.core"` */
+static int open_core(lua_State *L)
+{
+    lua_newtable(L);
+    ganlua_add_catalogue(L);
+    ganlua_add_tensor(L);
+    ganlua_add_gradients(L);
+    ganlua_add_system(L);
+    ganlua_add_files(L);
+    ganlua_add_pictures(L);
+    ganlua_add_json(L);
+    return 1;
+}
+
+/* Runs the source that the upvalue points to; arguments: the module's name and where it is from. */
+static int load_source(lua_State *L)
+{
+    const struct ganlua_source *source = lua_touserdata(L, lua_upvalueindex(1));
+    if (luaL_loadbufferx(L, source->text, source->length, source->chunk, "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, source->module);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* Every module is preloaded under its name; "ganlua" itself runs at once. */
+int luaopen_ganlua(lua_State *L)
+{
+    const struct ganlua_source *first = NULL;
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, open_core);
+    lua_setfield(L, -2, "ganlua.core");
+    for (const struct ganlua_source *source = ganlua_sources; source->module; source++) {
+        if (strcmp(source->module, "ganlua") == 0) {
+            first = source;
+            continue;
+        }
+        lua_pushlightuserdata(L, (void *)source);
+        lua_pushcclosure(L, load_source, 1);
+        lua_setfield(L, -2, source->module);
+    }
+    lua_pop(L, 1);
+    lua_pushlightuserdata(L, (void *)first);
+    lua_pushcclosure(L, load_source, 1);
+    lua_pushliteral(L, "ganlua");
+    lua_call(L, 1, 1);
+    return 1;
+}

@@ -1,0 +1,181 @@
+/* system.c - what the modules ask of the context and of the machine: memory, random states, threads,
+ * clock, terminal. */
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bind.h"
+
+/* ---- The context ---- */
+
+static void set_count(lua_State *L, const char *name, size_t count)
+{
+    lua_pushinteger(L, (lua_Integer)count);
+    lua_setfield(L, -2, name);
+}
+
+/* core.memory() -> {live=, peak=, cap=, tensors=}, bytes and a count */
+static int memory(lua_State *L)
+{
+    gan_memory_info info = gan_memory(ganlua_context(L));
+    lua_createtable(L, 0, 4);
+    set_count(L, "live", info.live);
+    set_count(L, "peak", info.peak);
+    set_count(L, "cap", info.cap);
+    set_count(L, "tensors", info.tensors);
+    return 1;
+}
+
+/* core.fail_allocations(n): the n-th allocation of the engine from now, and every later one, fails; 0 turns it off. */
+static int fail_allocations(lua_State *L)
+{
+    gan_fail_allocations(ganlua_context(L), ganlua_check_integer(L, 1, "fail_allocations", "n"));
+    return 0;
+}
+
+static int threads(lua_State *L)
+{
+    lua_pushinteger(L, gan_threads(ganlua_context(L)));
+    return 1;
+}
+
+/* core.kernel_set() -> name; core.kernel_set(name) chooses one, false when this CPU has no such set */
+static int kernel_set(lua_State *L)
+{
+    gan_context *ctx = ganlua_context(L);
+    if (lua_isnoneornil(L, 1))
+        lua_pushstring(L, gan_kernel_set(ctx));
+    else
+        lua_pushboolean(L, gan_set_kernel_set(ctx, ganlua_check_string(L, 1, "kernel_set", "name", NULL)));
+    return 1;
+}
+
+/* core.interrupted() -> false, or the name of the signal that asks the script to end */
+static int interrupted(lua_State *L)
+{
+    const char *name = ganlua_interrupt(L);
+    if (name)
+        lua_pushstring(L, name);
+    else
+        lua_pushboolean(L, 0);
+    return 1;
+}
+
+/* ---- Random numbers ---- */
+
+/* core.seed(n): random numbers start over from n. */
+static int seed(lua_State *L)
+{
+    int64_t n = ganlua_check_integer(L, 1, "seed", "n");
+    gan_set_random(ganlua_context(L), (gan_random_state){.seed = (uint64_t)n});
+    return 0;
+}
+
+/* core.get_random() -> {seed=, stream=, position=} */
+static int get_random(lua_State *L)
+{
+    gan_random_state state = gan_get_random(ganlua_context(L));
+    lua_createtable(L, 0, 3);
+    set_count(L, "seed", state.seed);
+    set_count(L, "stream", state.stream);
+    set_count(L, "position", state.position);
+    return 1;
+}
+
+static uint64_t state_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    uint64_t value = lua_isnil(L, -1) ? 0 : (uint64_t)ganlua_check_integer(L, lua_gettop(L), "set_random", name);
+    lua_pop(L, 1);
+    return value;
+}
+
+static int set_random(lua_State *L)
+{
+    static const char *const names[] = {"seed", "stream", "position", NULL};
+    lua_settop(L, 1);
+    if (!lua_istable(L, 1))
+        ganlua_bad_argument(L, 1, "set_random", "state", "a table {seed=, stream=, position=}");
+    ganlua_check_options(L, 1, "set_random", names);
+    gan_random_state state = {state_field(L, "seed"), state_field(L, "stream"), state_field(L, "position")};
+    gan_set_random(ganlua_context(L), state);
+    return 0;
+}
+
+struct permutation_work {
+    int64_t count;
+    gan_random_state state;
+    gan_tensor *result;
+};
+
+static void permutation_work(gan_context *ctx, void *argument)
+{
+    struct permutation_work *w = argument;
+    w->result = gan_from(ctx, GAN_SHAPE(w->count), NULL);
+    int64_t *places = gan_scratch(ctx, (size_t)w->count * sizeof *places);
+    gan_permutation(w->state, w->count, places);
+    gan_real *to = gan_write(w->result);
+    for (int64_t i = 0; i < w->count; i++)
+        to[i] = (gan_real)(places[i] + 1);
+}
+
+/* core.permutation(n, seed, stream) -> a permutation of 1..n, a function of its arguments alone */
+static int permutation(lua_State *L)
+{
+    struct permutation_work w = {.count = ganlua_check_integer(L, 1, "permutation", "n")};
+    if (w.count < 0 || w.count > 1 << 24)
+        ganlua_error_at_user(L, "permutation: n must be from 0 to 16777216, got %d", (int)w.count);
+    w.state.seed = (uint64_t)ganlua_check_integer(L, 2, "permutation", "seed");
+    w.state.stream = (uint64_t)ganlua_check_integer(L, 3, "permutation", "stream");
+    ganlua_enter(L, permutation_work, &w);
+    ganlua_push_tensor(L, w.result);
+    return 1;
+}
+
+/* ---- Clock and terminal ---- */
+
+/* core.monotonic() -> seconds from some fixed moment */
+static int monotonic(lua_State *L)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec * 1e-9);
+    return 1;
+}
+
+/* core.is_terminal("stdin"|"stdout"|"stderr") */
+static int is_terminal(lua_State *L)
+{
+    static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
+    lua_pushboolean(L, isatty(luaL_checkoption(L, 1, "stdout", names)));
+    return 1;
+}
+
+/* core.terminal_width() -> columns of stdout's terminal, 80 where there is none */
+static int terminal_width(lua_State *L)
+{
+    struct winsize size;
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    lua_pushinteger(L, known ? size.ws_col : 80);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {{"memory", memory},
+                                     {"fail_allocations", fail_allocations},
+                                     {"threads", threads},
+                                     {"kernel_set", kernel_set},
+                                     {"interrupted", interrupted},
+                                     {"seed", seed},
+                                     {"get_random", get_random},
+                                     {"set_random", set_random},
+                                     {"permutation", permutation},
+                                     {"monotonic", monotonic},
+                                     {"is_terminal", is_terminal},
+                                     {"terminal_width", terminal_width},
+                                     {NULL, NULL}};
+
+void ganlua_add_system(lua_State *L)
+{
+    luaL_setfuncs(L, functions, 0);
+}
