@@ -1,0 +1,134 @@
+--- ganlua: experiments with generative adversarial networks.
+-- `local gan = require "ganlua"` brings the tensors; gan.nn, gan.loss and the others are loaded when they are
+-- first used, so that a script pays for what it needs. What does not exist is nil.
+
+local core = require "ganlua.core"
+local check = require "ganlua.check"
+
+local gan = { _VERSION = "ganlua 0.1.0" }
+
+for _, name in ipairs {
+  "tensor", "zeros", "ones", "full", "rand", "randn", "arange", "linspace", "seed", "concat", "where",
+  "grad", "no_grad", "memory", "is_tensor",
+} do
+  gan[name] = core[name]
+end
+
+--- Which kernels compute on this CPU: "portable", "avx2" or "avx512".
+---@return string
+function gan.kernels()
+  return core.kernel_set()
+end
+
+--- Writes tensors by name into a safetensors file; the file is there whole or not at all.
+---@param path string
+---@param tensors table<string, ganlua.tensor>
+function gan.save(path, tensors)
+  if type(path) ~= "string" then check.fail("save: the path must be a string, got %s", check.describe(path)) end
+  if type(tensors) ~= "table" then
+    check.fail("save: wanted a table {name = tensor}, got %s", check.describe(tensors))
+  end
+  for name, tensor in pairs(tensors) do
+    if type(name) ~= "string" or not core.is_tensor(tensor) then
+      check.fail("save: wanted a table {name = tensor}, got %s at %s", check.describe(tensor), tostring(name))
+    end
+  end
+  core.write_file(path, core.safetensors_encode(tensors))
+end
+
+--- Reads a safetensors file.
+---@param path string
+---@return table<string, ganlua.tensor>
+---@return table<string, string> metadata
+function gan.load(path)
+  if type(path) ~= "string" then check.fail("load: the path must be a string, got %s", check.describe(path)) end
+  return core.safetensors_decode(core.read_file(path), path)
+end
+
+local function permuted_images(where, layout, t, order)
+  if not core.is_tensor(t) or #t:shape() ~= 4 then
+    check.fail("%s: wanted images of shape %s, got %s", where, layout, check.describe(t))
+  end
+  return t:permute(order)
+end
+
+--- N x H x W x C (ganlua's images) to N x C x H x W (PyTorch's).
+---@param t ganlua.tensor
+---@return ganlua.tensor
+function gan.to_nchw(t)
+  return permuted_images("to_nchw", "N x H x W x C", t, { 1, 4, 2, 3 })
+end
+
+--- N x C x H x W (PyTorch's images) to N x H x W x C (ganlua's).
+---@param t ganlua.tensor
+---@return ganlua.tensor
+function gan.from_nchw(t)
+  return permuted_images("from_nchw", "N x C x H x W", t, { 1, 3, 4, 2 })
+end
+
+local truth = { ["true"] = true, ["false"] = false }
+
+--- What `--set NAME=VALUE` said on the command line, else the default. The value takes the default's type;
+-- without a default, what looks like a number or a truth value becomes one.
+---@param name string
+---@param default? number|boolean|string
+function gan.setting(name, default)
+  -- The interpreter leaves what its command line said here; --set's values are strings by name.
+  local settings = package.loaded["ganlua.settings"]
+  local text = settings and settings.set and settings.set[name]
+  if text == nil then return default end
+  local value = text
+  if type(default) == "number" then
+    value = tonumber(text)
+  elseif type(default) == "boolean" then
+    value = truth[text]
+  elseif default == nil then
+    value = tonumber(text)
+    if value == nil then value = truth[text] end
+    if value == nil then value = text end
+  end
+  if value == nil then
+    check.fail("setting '%s' must be a %s, as its default %s is, got %q", name, type(default), tostring(default), text)
+  end
+  return value
+end
+
+--- Makes a training run; run:train() then runs it. See ganlua.trainer for the options.
+---@param options table
+---@return ganlua.trainer
+function gan.trainer(options)
+  return require("ganlua.trainer").trainer(options)
+end
+
+--- Makes a training run, runs it, and returns it.
+---@param options table
+---@return ganlua.trainer
+function gan.train(options)
+  return require("ganlua.trainer").train(options)
+end
+
+-- Loaded at first use.
+local lazy = {
+  nn = "ganlua.nn", loss = "ganlua.loss", optim = "ganlua.optim", schedule = "ganlua.schedule",
+  data = "ganlua.data", image = "ganlua.image", plot = "ganlua.plot",
+}
+
+return setmetatable(gan, {
+  __index = function(_, name)
+    if lazy[name] then gan[name] = require(lazy[name]) end
+    return rawget(gan, name)
+  end,
+  -- Walks what is loaded and what is not yet, by name.
+  __pairs = function()
+    local names, place = {}, 0
+    for name in next, gan do names[#names + 1] = name end
+    for name in next, lazy do
+      if rawget(gan, name) == nil then names[#names + 1] = name end
+    end
+    table.sort(names)
+    return function()
+      place = place + 1
+      if names[place] then return names[place], gan[names[place]] end
+    end
+  end,
+})
