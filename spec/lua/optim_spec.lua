@@ -1,0 +1,125 @@
+-- Optimisers against their formulas worked by hand, and what happens to their state when the setting changes.
+
+local gan = require "ganlua"
+
+local function near(wanted, got)
+  for i, value in ipairs(wanted) do assert.is_near(value, got:totable()[i], 5e-6) end
+end
+
+describe("adam", function()
+  it("follows Kingma & Ba, step by step", function()
+    local p, wanted, m, v = gan.tensor { 1, -2 }, { 1, -2 }, { 0, 0 }, { 0, 0 }
+    local adam = gan.optim.adam { lr = 0.1, betas = { 0.5, 0.9 }, weight_decay = 0.01 }
+    local state = adam:start { p }
+    for step = 1, 5 do
+      local gradient = { 0.3 * step, -0.2 }
+      for i = 1, 2 do
+        local g = gradient[i] + 0.01 * wanted[i]
+        m[i], v[i] = 0.5 * m[i] + 0.5 * g, 0.9 * v[i] + 0.1 * g * g
+        wanted[i] = wanted[i] - 0.1 * (m[i] / (1 - 0.5 ^ step)) / (math.sqrt(v[i] / (1 - 0.9 ^ step)) + 1e-8)
+      end
+      assert.is_false(adam:step(state, { p }, { gan.tensor(gradient) }))
+    end
+    near(wanted, p)
+    near(m, state.m[1])
+    near(v, state.v[1])
+    assert.equal(5, state.step)
+  end)
+
+  it("has DCGAN's defaults", function()
+    local adam = gan.optim.adam()
+    assert.equal(2e-4, adam.lr)
+    assert.same({ 0.5, 0.999 }, adam.betas)
+    assert.equal("adam{betas={0.5, 0.999}, eps=1e-08, lr=0.0002, weight_decay=0}", tostring(adam))
+  end)
+
+  it("goes on where it was when made anew with another learning rate", function()
+    local function trained(settings)
+      local p = gan.tensor { 1 }
+      local state = settings[1]:start { p }
+      for _, setting in ipairs(settings) do setting:step(state, { p }, { gan.tensor { 0.5 } }) end
+      return p, state
+    end
+    local one = gan.optim.adam { lr = 0.1 }
+    local p, state = trained { one, gan.optim.adam { lr = 0 }, gan.optim.adam { lr = 0.1 } }
+    assert.equal(3, state.step)
+    local _, same = trained { one, one, one }
+    assert.same(same.v[1]:totable(), state.v[1]:totable())
+    near({ 0.8 }, p)
+  end)
+
+  it("takes a learning rate for one step", function()
+    local p, adam = gan.tensor { 1 }, gan.optim.adam { lr = 0.1 }
+    adam:step(adam:start { p }, { p }, { gan.tensor { 3 } }, 0.25)
+    near({ 0.75 }, p)
+  end)
+
+  it("refuses a list of gradients with a hole, and changes nothing", function()
+    local p, q, adam = gan.tensor { 1 }, gan.tensor { 2 }, gan.optim.adam {}
+    local state = adam:start { p, q }
+    assert.error_matches(function() adam:step(state, { p, q }, { gan.tensor { 1 } }) end,
+      "adam: gradient 2 of 2 is missing, got nothing")
+    assert.error_matches(function() adam:step(state, { p }, { gan.ones(1), gan.ones(1) }) end,
+      "adam: 1 parameters and 2 gradients")
+    assert.equal(0, state.step)
+    near({ 1 }, p)
+  end)
+
+  it("refuses a state of other parameters", function()
+    local p, q, adam = gan.tensor { 1 }, gan.tensor { 2 }, gan.optim.adam {}
+    assert.error_matches(function() adam:step(adam:start { p }, { p, q }, { gan.ones(1), gan.ones(1) }) end,
+      "adam: m 2 of 2 is missing")
+  end)
+end)
+
+describe("sgd", function()
+  it("descends along the gradient", function()
+    local p, sgd = gan.tensor { 1, 2 }, gan.optim.sgd { lr = 0.5, weight_decay = 0.1 }
+    local state = sgd:start { p }
+    sgd:step(state, { p }, { gan.tensor { 1, -1 } })
+    near({ 1 - 0.5 * 1.1, 2 - 0.5 * (-1 + 0.2) }, p)
+    assert.same({ step = 1 }, state)
+  end)
+
+  it("gathers momentum as PyTorch's", function()
+    local p, sgd = gan.tensor { 1 }, gan.optim.sgd { lr = 0.1, momentum = 0.9 }
+    local state = sgd:start { p }
+    local wanted, velocity = 1, 0
+    for g = 1, 4 do
+      velocity = 0.9 * velocity + g
+      wanted = wanted - 0.1 * velocity
+      sgd:step(state, { p }, { gan.tensor { g } })
+    end
+    near({ wanted }, p)
+    near({ velocity }, state.velocity[1])
+  end)
+
+  it("needs a learning rate", function()
+    assert.error_matches(function() gan.optim.sgd {} end, "sgd: option 'lr' is required")
+  end)
+end)
+
+describe("a setting", function()
+  it("starts another optimiser's state afresh, and says so", function()
+    local p, adam, sgd = gan.tensor { 1 }, gan.optim.adam { lr = 0.1 }, gan.optim.sgd { lr = 0.1, momentum = 0.9 }
+    local state = adam:start { p }
+    adam:step(state, { p }, { gan.tensor { 1 } })
+    assert.is_true(sgd:step(state, { p }, { gan.tensor { 1 } }))
+    assert.equal(1, state.step)
+    assert.is_nil(state.m)
+    assert.is_false(sgd:step(state, { p }, { gan.tensor { 1 } }))
+    assert.is_true(adam:step(state, { p }, { gan.tensor { 1 } }))
+    assert.is_nil(state.velocity)
+  end)
+
+  it("does not change", function()
+    local adam = gan.optim.adam {}
+    assert.error_matches(function() adam.lr = 1 end, "adam: settings do not change %(tried 'lr'%)")
+  end)
+
+  it("checks its options", function()
+    assert.error_matches(function() gan.optim.adam { lr = -1 } end, "adam: option 'lr' must be a number >= 0, got %-1")
+    assert.error_matches(function() gan.optim.adam { betas = { 0.5 } } end, "adam: option 'betas' must be two numbers")
+    assert.error_matches(function() gan.optim.adam { beta = { 0.5, 0.9 } } end, "did you mean 'betas'")
+  end)
+end)
