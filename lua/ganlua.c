@@ -1,0 +1,239 @@
+/* ganlua.c - the embedding interface of ganlua.h: one Lua state over one engine context.
+ *
+ * Invariants:
+ * 1. Lua's bytes and the tensors' are counted in one place, the context, so that memory_limit caps
+ *    their sum; a refused allocation makes Lua collect garbage before it gives up.
+ * 2. The context is opened before the state and closed after it: closing the state releases tensors.
+ * 3. Lua code runs only inside lua_pcall; no error passes through a function of ganlua.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "bind/bind.h"
+#include "gan.h"
+#include "ganlua.h"
+
+struct ganlua {
+    gan_context *ctx;
+    lua_State *L;
+    char *error; /* the last call's message, or NULL; NO_MEMORY when there was no room for it */
+};
+
+static char NO_MEMORY[] = "not enough memory";
+
+/* A lua_Alloc: realloc that charges the context. Shrinking never fails, as Lua demands. */
+static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
+{
+    gan_context *ctx = user;
+    if (!block)
+        old_size = 0; /* Lua passes the kind of object there */
+    if (new_size == 0) {
+        free(block);
+        gan_uncharge(ctx, old_size);
+        return NULL;
+    }
+    if (new_size > old_size && !gan_charge(ctx, new_size - old_size))
+        return NULL;
+    void *moved = realloc(block, new_size);
+    if (new_size > old_size) {
+        if (!moved)
+            gan_uncharge(ctx, new_size - old_size);
+        return moved;
+    }
+    gan_uncharge(ctx, old_size - new_size);
+    return moved ? moved : block;
+}
+
+/* ---- Opening ---- */
+
+/* package.loaded["ganlua.settings"] = {threads=, seed=, out=, set={NAME=VALUE}}: what the script
+ * reads through gan.setting, and gan.train where it is not told otherwise. */
+static void publish_settings(lua_State *L, const ganlua_config *config)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_createtable(L, 0, 4);
+    if (config->threads > 0) {
+        lua_pushinteger(L, config->threads);
+        lua_setfield(L, -2, "threads");
+    }
+    lua_pushinteger(L, (lua_Integer)config->seed);
+    lua_setfield(L, -2, "seed");
+    lua_pushstring(L, config->out ? config->out : "runs");
+    lua_setfield(L, -2, "out");
+    lua_newtable(L);
+    for (const char *const *setting = config->settings; setting && *setting; setting++) {
+        const char *end = strchrnul(*setting, '='); /* without '=', the value is "" */
+        lua_pushlstring(L, *setting, (size_t)(end - *setting));
+        lua_pushstring(L, *end ? end + 1 : end);
+        lua_settable(L, -3);
+    }
+    lua_setfield(L, -2, "set");
+    lua_setfield(L, -2, "ganlua.settings");
+    lua_pop(L, 1);
+}
+
+/* Fills a new state; called protected, with the ganlua and its config as arguments. */
+static int fill_state(lua_State *L)
+{
+    ganlua *gl = lua_touserdata(L, 1);
+    const ganlua_config *config = lua_touserdata(L, 2);
+    if (config->ignore_environment) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    }
+    luaL_openlibs(L);
+    ganlua_adopt_context(L, gl->ctx);
+    publish_settings(L, config);
+
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushinteger(L, (lua_Integer)config->seed);
+    lua_call(L, 1, 0);
+
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, luaopen_ganlua);
+    lua_setfield(L, -2, "ganlua");
+    return 0;
+}
+
+ganlua *ganlua_open(const ganlua_config *given)
+{
+    ganlua_config config = GANLUA_CONFIG_INIT;
+    if (given) /* an older program's struct is shorter: the rest stays at its default */
+        memcpy(&config, given, given->size < sizeof config ? given->size : sizeof config);
+    if (config.blas_threads > 0)
+        gan_set_blas_threads(config.blas_threads);
+
+    ganlua *gl = calloc(1, sizeof *gl);
+    if (!gl)
+        return NULL;
+    gl->ctx =
+        gan_open(&(gan_config){.threads = config.threads, .memory_cap = config.memory_limit, .seed = config.seed});
+    gl->L = gl->ctx ? lua_newstate(allocate, gl->ctx) : NULL;
+    if (!gl->L || !lua_checkstack(gl->L, 3)) {
+        ganlua_close(gl);
+        return NULL;
+    }
+    lua_pushcfunction(gl->L, fill_state);
+    lua_pushlightuserdata(gl->L, gl);
+    lua_pushlightuserdata(gl->L, &config);
+    if (lua_pcall(gl->L, 2, 0, 0) != LUA_OK) {
+        ganlua_close(gl);
+        return NULL;
+    }
+    return gl;
+}
+
+void ganlua_close(ganlua *gl)
+{
+    if (!gl)
+        return;
+    if (gl->L)
+        lua_close(gl->L);
+    gan_close(gl->ctx);
+    if (gl->error != NO_MEMORY)
+        free(gl->error);
+    free(gl);
+}
+
+/* ---- Running ---- */
+
+static void set_error(ganlua *gl, const char *message)
+{
+    if (gl->error != NO_MEMORY)
+        free(gl->error);
+    gl->error = NULL;
+    if (message && !(gl->error = strdup(message)))
+        gl->error = NO_MEMORY;
+}
+
+const char *ganlua_error(const ganlua *gl)
+{
+    return gl->error ? gl->error : "";
+}
+
+lua_State *ganlua_state(ganlua *gl)
+{
+    return gl->L;
+}
+
+/* Makes any error value a message with a traceback. */
+static int explain(lua_State *L)
+{
+    const char *message = luaL_tolstring(L, 1, NULL);
+    luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+/* What ganlua_run_* wants done, handed through lua_pcall. */
+struct run {
+    const char *path; /* or NULL */
+    const char *code;
+    int argc;
+    char *const *argv;
+    int loaded; /* luaL_load*'s status */
+};
+
+static int run_protected(lua_State *L)
+{
+    struct run *run = lua_touserdata(L, 1);
+    if (run->path) {
+        lua_createtable(L, run->argc, 2);
+        lua_pushstring(L, run->path);
+        lua_rawseti(L, -2, 0);
+        for (int i = 0; i < run->argc; i++) {
+            lua_pushstring(L, run->argv[i]);
+            lua_rawseti(L, -2, i == 0 ? -1 : i); /* argv[0], the program, comes before the script */
+        }
+        lua_setglobal(L, "arg");
+        run->loaded = luaL_loadfile(L, run->path);
+    } else {
+        run->loaded = luaL_loadstring(L, run->code);
+    }
+    if (run->loaded != LUA_OK)
+        return lua_error(L);
+    int count = run->argc > 1 ? run->argc - 1 : 0;
+    luaL_checkstack(L, count, "too many arguments");
+    for (int i = 1; i <= count; i++)
+        lua_pushstring(L, run->argv[i]);
+    lua_call(L, count, 0);
+    return 0;
+}
+
+static int run(ganlua *gl, struct run *what)
+{
+    lua_State *L = gl->L;
+    set_error(gl, NULL);
+    if (!lua_checkstack(L, 3)) {
+        set_error(gl, NO_MEMORY);
+        return GANLUA_ERROR_MEMORY;
+    }
+    int base = lua_gettop(L);
+    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, run_protected);
+    lua_pushlightuserdata(L, what);
+    int status = lua_pcall(L, 1, 0, base + 1);
+    if (status != LUA_OK) {
+        const char *message = lua_tostring(L, -1);
+        set_error(gl, message ? message : NO_MEMORY);
+    }
+    lua_settop(L, base);
+    if (status == LUA_OK)
+        return GANLUA_OK;
+    if (status == LUA_ERRMEM || what->loaded == LUA_ERRMEM)
+        return GANLUA_ERROR_MEMORY;
+    return what->loaded == LUA_ERRFILE ? GANLUA_ERROR_FILE : GANLUA_ERROR_SCRIPT;
+}
+
+int ganlua_run_file(ganlua *gl, const char *path, int argc, char *const argv[])
+{
+    return run(gl, &(struct run){.path = path, .argc = argv ? argc : 0, .argv = argv});
+}
+
+int ganlua_run_string(ganlua *gl, const char *code)
+{
+    return run(gl, &(struct run){.code = code});
+}

@@ -1,0 +1,88 @@
+/* ganlua.h - ganlua inside a C or C++ program.
+ *
+ *     ganlua_config config = GANLUA_CONFIG_INIT;
+ *     config.memory_limit = 512u << 20;
+ *     ganlua *gl = ganlua_open(&config);
+ *     if (ganlua_run_file(gl, "train.lua", 0, NULL) != GANLUA_OK) fprintf(stderr, "%s\n", ganlua_error(gl));
+ *     ganlua_close(gl);
+ *
+ * A ganlua is one Lua state with one engine context. Several may live in one process, each used by
+ * one thread at a time. Nothing here prints, exits, or touches signals; what a script prints with
+ * `print` goes to stdout, as in any Lua. */
+#ifndef GANLUA_H
+#define GANLUA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GANLUA_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define GANLUA_API __attribute__((visibility("default")))
+#else
+#define GANLUA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lua_State;
+typedef struct ganlua ganlua;
+
+/* What the functions below return. */
+enum {
+    GANLUA_OK = 0,
+    GANLUA_ERROR_SCRIPT = 1, /* the script raised an error, or does not compile */
+    GANLUA_ERROR_FILE = 2,   /* the script cannot be read */
+    GANLUA_ERROR_MEMORY = 3, /* Lua finds no memory; where a tensor finds none, the script gets an error */
+};
+
+/* Start from GANLUA_CONFIG_INIT and change what you need. `size` tells which version of this struct
+ * the program was compiled with, so that fields can be added without breaking it. Strings are
+ * copied. */
+typedef struct ganlua_config {
+    size_t size;                 /* sizeof(ganlua_config) */
+    uint64_t seed;               /* of the tensors' random numbers and of math.random; 1 */
+    size_t memory_limit;         /* most bytes that Lua and tensors may hold together; 0: no limit */
+    int threads;                 /* threads that compute; 0: one per core */
+    int blas_threads;            /* OpenBLAS's own threads, which are the whole process's; 0: left alone */
+    int ignore_environment;      /* not 0: LUA_PATH and LUA_CPATH are not read */
+    const char *out;             /* folder that runs are written to; NULL: "runs" */
+    const char *const *settings; /* "NAME=VALUE" for gan.setting, a NULL after the last; NULL: none */
+} ganlua_config;
+/* clang-format off */
+#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL}
+/* clang-format on */
+
+/* Opens a state with Lua's standard libraries and ganlua, which a script takes up with
+ * `require "ganlua"`. config may be NULL. Returns NULL only when out of memory, be it because
+ * memory_limit leaves no room for an empty Lua (about 100 kB). */
+GANLUA_API ganlua *ganlua_open(const ganlua_config *config);
+
+/* Runs a script. argc and argv are as main gets them: argv[0] names the program, argv[1] and on are
+ * the script's arg[1] and on; argc may be 0. */
+GANLUA_API int ganlua_run_file(ganlua *gl, const char *path, int argc, char *const argv[]);
+
+/* Runs the Lua code in `code`. */
+GANLUA_API int ganlua_run_string(ganlua *gl, const char *code);
+
+/* What the last function above reported, with a traceback; "" when it returned GANLUA_OK. Valid
+ * until the next call with this ganlua. Never NULL. */
+GANLUA_API const char *ganlua_error(const ganlua *gl);
+
+/* The Lua state, for calls of Lua's own C API. It belongs to gl: never lua_close it. */
+GANLUA_API struct lua_State *ganlua_state(ganlua *gl);
+
+/* Closes the state and frees everything. Accepts NULL. */
+GANLUA_API void ganlua_close(ganlua *gl);
+
+/* Opens the module in a Lua 5.4 state of the program's own:
+ * luaL_requiref(L, "ganlua", luaopen_ganlua, 0). */
+GANLUA_API int luaopen_ganlua(struct lua_State *L);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

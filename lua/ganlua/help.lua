@@ -1,0 +1,186 @@
+--- What `?name` shows in the REPL: the comment above a definition, out of the sources in the binary.
+--
+-- A thing is looked up by the expression that names it, gan.loss.hinge: a Lua function by the line it was defined
+-- at, whatever else a module holds by its name in that module's files, a C function in the engine's catalogue, and
+-- a module by the comment its file opens with.
+
+local core = require "ganlua.core"
+
+local help = {}
+
+-- The functions of the engine that are not ops, hence not in its catalogue.
+local native = {
+  tensor = "tensor(values): a tensor of a number or of nested tables of numbers; it copies them.",
+  grad = [[
+grad(y, xs, {create_graph = false, grad_output = nil, unused = "error"}): the gradients of y to each tensor of the
+list xs. y is one number, unless grad_output weighs its elements. With create_graph the gradients can be differentiated
+again. unused = "zero" gives zeros for an x that y does not depend on.]],
+  no_grad = "no_grad(f, ...): what f(...) returns; nothing in f is recorded for gradients.",
+  seed = "seed(n): random tensors start over from n.",
+  memory = "memory(): {live=, peak=, cap=} in bytes; cap is 0 when there is none.",
+  is_tensor = "is_tensor(value): whether it is a tensor.",
+  shape = "t:shape(): the sizes as a list, {2, 3}.",
+  numel = "t:numel(): how many elements there are.",
+  item = "t:item(): the only element, as a number.",
+  totable = "t:totable(): the elements as nested tables of numbers.",
+  free = "t:free(): gives the memory back now instead of when it is collected; t cannot be used any more.",
+  set_ = "t:set_(i, values): writes a number or tensor into the i-th slice of t.",
+  add_ = "t:add_(u, scale = 1): t = t + scale*u, in place; u broadcasts to t.",
+  sub_ = "t:sub_(u, scale = 1): t = t - scale*u, in place; u broadcasts to t.",
+  mul_ = "t:mul_(u): t = t*u, in place; u broadcasts to t.",
+  copy_ = "t:copy_(u): t = u, in place; the shapes are the same.",
+  fill_ = "t:fill_(value): every element becomes value, in place.",
+  clamp_ = "t:clamp_(low, high): every element is kept between low and high, in place.",
+  lerp_ = "t:lerp_(u, weight): t = t + weight*(u - t), in place: a moving average of decay 1 - weight.",
+}
+
+-- The lines of a text.
+local function lines_of(text)
+  local lines = {}
+  for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
+  return lines
+end
+
+-- A comment's lines as a reader wants them; an annotation becomes "  name: type  words".
+local function plain(line)
+  local text = line:gsub("^%s*%-%-%-?%s?", "")
+  local name, rest = text:match("^@param%s+(%S+)%s+(.*)")
+  if name then return ("  %s: %s"):format(name, rest) end
+  rest = text:match("^@return%s+(.*)")
+  if rest then return "  returns " .. rest end
+  rest = text:match("^@%w+%s+(.*)")
+  return rest or text
+end
+
+-- The comment block that ends right above line `last`, or nil when there is none.
+local function block_above(lines, last)
+  local first = last
+  while first > 1 and lines[first - 1]:find("^%s*%-%-") and not lines[first - 1]:find("^%-%-%-%-+ ") do
+    first = first - 1
+  end
+  if first == last then return nil end
+  local block = {}
+  for i = first, last - 1 do block[#block + 1] = plain(lines[i]) end
+  return table.concat(block, "\n")
+end
+
+-- The parameters in a line that defines a function, "(path, tensors)", else "".
+local function parameters(line)
+  return line:match("function%s*[%w_.:]*%s*(%b())") or ""
+end
+
+local function with_heading(expression, line, block)
+  return ("%s%s\n%s"):format(expression, parameters(line), block)
+end
+
+local function of_lua_function(expression, f, sources)
+  local info = debug.getinfo(f, "S")
+  local text = sources[info.source]
+  if not text and info.source:sub(1, 1) == "@" then
+    local file = io.open(info.source:sub(2))
+    text = file and file:read("a")
+    if file then file:close() end
+  end
+  local lines = lines_of(text or "")
+  local line = lines[info.linedefined]
+  local block = line and block_above(lines, info.linedefined)
+  return block and with_heading(expression, line, block)
+end
+
+-- The name a loaded ganlua module has: "ganlua.nn" for gan.nn.
+local function module_name(value)
+  for name, loaded in pairs(package.loaded) do
+    if rawequal(loaded, value) and name:find("^ganlua%f[.\0]") then return name end
+  end
+end
+
+-- The texts that make up a module, its own file first: nn/init.lua, nn/conv.lua, ...
+local function texts_of(module, sources)
+  local path = "@" .. module:gsub("%.", "/")
+  local names, texts = {}, {}
+  for chunk in pairs(sources) do
+    if chunk == path .. ".lua" or chunk:sub(1, #path + 1) == path .. "/" then names[#names + 1] = chunk end
+  end
+  local own = { [path .. ".lua"] = true, [path .. "/init.lua"] = true }
+  table.sort(names, function(a, b)
+    if own[a] ~= own[b] then return own[a] end
+    return a < b
+  end)
+  for i, chunk in ipairs(names) do texts[i] = sources[chunk] end
+  return texts
+end
+
+local function of_definition(expression, module, name, sources)
+  for _, text in ipairs(texts_of(module, sources)) do
+    local lines = lines_of(text)
+    for i, line in ipairs(lines) do
+      if line:find("^%s*[%w_.]+%." .. name .. "%s*=") or line:find("^%s*function%s+[%w_.]+[.:]" .. name .. "%s*%(") then
+        local block = block_above(lines, i)
+        if block then return with_heading(expression, line, block) end
+      end
+    end
+  end
+end
+
+local function of_module(expression, module, value, sources)
+  local text = texts_of(module, sources)[1]
+  local head = {}
+  for _, line in ipairs(lines_of(text or "")) do
+    if not line:find("^%-%-") then break end
+    head[#head + 1] = plain(line)
+  end
+  local names = {}
+  for name in pairs(value) do
+    if type(name) == "string" and name:sub(1, 1) ~= "_" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return ("%s\n%s\n\n  %s"):format(expression, table.concat(head, "\n"), table.concat(names, " "))
+end
+
+-- An engine's function: an op's line of the catalogue, or the words above.
+local function of_native(value, name)
+  if core.describe(value) then return core.describe(value) end
+  local _, methods = debug.getupvalue(debug.getmetatable(core.zeros(0)).__index, 1)
+  if value == core[name] or value == methods[name] then return native[name] end
+end
+
+local function evaluate(expression)
+  local chunk, problem = load("return " .. expression, "=?", "t")
+  if not chunk then return false, problem end
+  return pcall(chunk)
+end
+
+--- The documentation of what an expression names. Returns nil and the reason when there is none.
+---@param expression string e.g. "gan.loss.hinge", "t:matmul"
+---@param sources table<string, string> the embedded modules' texts by chunk name
+---@return string?
+---@return string? reason
+function help.text(expression, sources)
+  expression = expression:match("^%s*(.-)[%s(){}]*$")
+  if expression == "" then return "?gan.loss.hinge shows the documentation of gan.loss.hinge; try ?gan" end
+  local path = expression:gsub(":", ".")
+  local found, value = evaluate(path)
+  if not found then return nil, tostring(value):gsub("^%?:1: ", "") end
+  if value == nil then return nil, ("%s is nil"):format(expression) end
+
+  local module = module_name(value)
+  if module and type(value) == "table" then return of_module(expression, module, value, sources) end
+
+  local owner, name = path:match("^(.*)%.([%a_][%w_]*)$")
+  local text
+  if type(value) == "function" and debug.getinfo(value, "S").what ~= "C" then
+    text = of_lua_function(expression, value, sources)
+  end
+  if not text and owner then
+    local _, container = evaluate(owner)
+    module = module_name(container)
+    text = module and of_definition(expression, module, name, sources)
+  end
+  if not text and type(value) == "function" and name then
+    text = of_native(value, name)
+  end
+  if text then return text end
+  return nil, ("no documentation for %s (a %s)"):format(expression, type(value))
+end
+
+return help

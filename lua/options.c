@@ -1,0 +1,205 @@
+/* options.c - the interpreter's command line: the stock lua's options, and long ones with values. */
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char OPTIONS_USAGE[] = "usage: ganlua [options] [script [args]]\n";
+const char OPTIONS_HELP[] = "  -e CHUNK          run CHUNK\n"
+                            "  -i                enter the REPL after the script\n"
+                            "  -l MOD            require MOD into the global MOD\n"
+                            "  -l G=MOD          require MOD into the global G\n"
+                            "  -v                show the versions of ganlua and Lua\n"
+                            "  -E                ignore LUA_INIT, LUA_PATH and LUA_CPATH\n"
+                            "  -W                turn warnings on\n"
+                            "  --                stop handling options\n"
+                            "  -                 run stdin as a script\n"
+                            "  -h, --help        show this\n"
+                            "  --version         show the version and stop\n"
+                            "  --threads N       threads that compute (default: one per core)\n"
+                            "  --seed N          seed of all random numbers (default: 1)\n"
+                            "  --out DIR         folder that runs are written to (default: runs)\n"
+                            "  --memory SIZE     most memory for Lua and tensors together: 512M, 2G\n"
+                            "  --set NAME=VALUE  what gan.setting(NAME, default) returns\n"
+                            "Without a script: the REPL at a terminal, else stdin is the script.\n";
+
+static const char *const NAMES[] = {"-e",     "-i",        "-l",        "-v",     "-E",    "-W",       "-h",
+                                    "--help", "--version", "--threads", "--seed", "--out", "--memory", "--set"};
+
+#define REFUSE(options, ...) (snprintf((options)->error, sizeof(options)->error, __VA_ARGS__), false)
+
+/* ---- Unknown options ---- */
+
+/* Number of single-letter changes between two words, of b at most the first 31 letters. */
+static int edit_distance(const char *a, const char *b)
+{
+    int row[32], length = (int)strnlen(b, 31);
+    for (int j = 0; j <= length; j++)
+        row[j] = j;
+    for (int i = 1; a[i - 1]; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= length; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[length];
+}
+
+static bool refuse_unknown(options *options, const char *option)
+{
+    const char *nearest = NULL;
+    int least = 4; /* further away is no likely slip */
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        int distance = edit_distance(option, NAMES[i]);
+        if (distance < least && distance < (int)strlen(NAMES[i]) - 1) {
+            least = distance;
+            nearest = NAMES[i];
+        }
+    }
+    if (nearest)
+        return REFUSE(options, "unknown option '%.100s' (did you mean '%s'?)", option, nearest);
+    return REFUSE(options, "unknown option '%.100s'", option);
+}
+
+/* ---- Values ---- */
+
+/* A whole number from low to high that is all of text. */
+static bool parse_number(const char *text, unsigned long long low, unsigned long long high, unsigned long long *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && !errno && *number >= low && *number <= high;
+}
+
+/* Bytes: "512M", "2G", "1.5GB", "64KiB", "65536"; the units are powers of 1024. */
+static bool parse_size(const char *text, size_t *bytes)
+{
+    char *end;
+    double size = strtod(text, &end);
+    if (end == text || !(size > 0))
+        return false;
+    const char *units = "KMGT", *unit = *end ? strchr(units, *end & ~0x20) : NULL;
+    if (unit) {
+        size *= (double)(1ull << (10 * (unit - units + 1)));
+        end++;
+        if (end[0] == 'i' && end[1] == 'B')
+            end++;
+    }
+    if (*end == 'B')
+        end++;
+    if (*end || size < 1 || size >= 9e18)
+        return false;
+    *bytes = (size_t)size;
+    return true;
+}
+
+/* Takes the long option `name` with its value. */
+static bool take_value(options *options, const char *name, const char *value, const char **setting)
+{
+    unsigned long long number;
+    if (strcmp(name, "--threads") == 0) {
+        if (!parse_number(value, 1, 1024, &number))
+            return REFUSE(options, "--threads must be a whole number from 1 to 1024, got '%.100s'", value);
+        options->config.threads = (int)number;
+    } else if (strcmp(name, "--seed") == 0) {
+        if (!parse_number(value, 0, INT64_MAX, &number))
+            return REFUSE(options, "--seed must be a whole number from 0, got '%.100s'", value);
+        options->config.seed = number;
+    } else if (strcmp(name, "--out") == 0) {
+        if (!*value)
+            return REFUSE(options, "--out must name a folder, got ''");
+        options->config.out = value;
+    } else if (strcmp(name, "--memory") == 0) {
+        if (!parse_size(value, &options->config.memory_limit))
+            return REFUSE(options, "--memory must be a size such as 512M or 2G, got '%.100s'", value);
+    } else {
+        if (!strchr(value, '=') || *value == '=')
+            return REFUSE(options, "--set must be NAME=VALUE, got '%.100s'", value);
+        *setting = value;
+    }
+    return true;
+}
+
+/* ---- The command line ---- */
+
+/* "--name VALUE" or "--name=VALUE" at argv[*place], which moves on to the value. */
+static bool parse_long(options *options, int argc, char *argv[], int *place, const char **setting)
+{
+    static const char *const valued[] = {"--threads", "--seed", "--out", "--memory", "--set"};
+    const char *given = argv[*place];
+    for (size_t i = 0; i < sizeof valued / sizeof valued[0]; i++) {
+        size_t length = strlen(valued[i]);
+        if (strncmp(given, valued[i], length) != 0 || (given[length] != 0 && given[length] != '='))
+            continue;
+        if (given[length] == '=')
+            return take_value(options, valued[i], given + length + 1, setting);
+        if (*place + 1 >= argc)
+            return REFUSE(options, "%s needs a value", valued[i]);
+        return take_value(options, valued[i], argv[++*place], setting);
+    }
+    return refuse_unknown(options, given);
+}
+
+bool options_parse(options *options, int argc, char *argv[])
+{
+    *options = (struct options){.config = GANLUA_CONFIG_INIT};
+    options->actions = calloc((size_t)argc + 1, sizeof *options->actions);
+    options->settings = calloc((size_t)argc + 1, sizeof *options->settings);
+    if (!options->actions || !options->settings)
+        return REFUSE(options, "not enough memory to start");
+    options->config.settings = options->settings;
+    option_action *action = options->actions;
+    const char **setting = options->settings;
+
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        const char *given = argv[i];
+        if (strcmp(given, "--") == 0) {
+            i++;
+            break;
+        } else if (strcmp(given, "-h") == 0 || strcmp(given, "--help") == 0) {
+            options->help = true;
+        } else if (strcmp(given, "--version") == 0) {
+            options->version = options->version_only = true;
+        } else if (given[1] == '-') {
+            if (!parse_long(options, argc, argv, &i, setting))
+                return false;
+            setting += *setting != NULL;
+        } else if (given[1] == 'e' || given[1] == 'l') {
+            const char *value = given[2] ? given + 2 : ++i < argc ? argv[i] : NULL;
+            if (!value)
+                return REFUSE(options, "-%c needs %s", given[1], given[1] == 'e' ? "a chunk" : "a module");
+            *action++ = (option_action){given[1], value};
+        } else if (given[2]) {
+            return refuse_unknown(options, given);
+        } else if (given[1] == 'i') {
+            options->interactive = options->version = true;
+        } else if (given[1] == 'v') {
+            options->version = true;
+        } else if (given[1] == 'E') {
+            options->config.ignore_environment = 1;
+        } else if (given[1] == 'W') {
+            options->warnings = true;
+        } else {
+            return refuse_unknown(options, given);
+        }
+    }
+    options->script = i;
+    return true;
+}
+
+void options_free(options *options)
+{
+    free(options->actions);
+    free(options->settings);
+}

@@ -1,0 +1,105 @@
+-- What the specs of programs share: running a command and seeing everything that came of it.
+-- The build is found through the variables that `dev test` sets: GANLUA_BIN, GANLUA_BUILD.
+
+local shell = {}
+
+local function variable(name)
+  return assert(os.getenv(name), name .. " is not set: run the specs with ./dev test")
+end
+
+shell.ganlua = variable "GANLUA_BIN"
+shell.build = variable "GANLUA_BUILD"
+
+--- A word that the shell takes as it is.
+function shell.quote(word)
+  return "'" .. tostring(word):gsub("'", "'\\''") .. "'"
+end
+
+local function quoted(words)
+  local texts = {}
+  for i, word in ipairs(words) do texts[i] = shell.quote(word) end
+  return table.concat(texts, " ")
+end
+
+function shell.read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+function shell.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
+--- A new empty folder.
+function shell.folder()
+  local pipe = assert(io.popen("mktemp -d"))
+  local path = pipe:read("l")
+  pipe:close()
+  return path
+end
+
+function shell.remove(path)
+  os.execute("rm -rf " .. shell.quote(path))
+end
+
+--- Runs a program. Options: stdin (text), cwd, env (variables; false unsets one), timeout in seconds.
+---@param words string[] the program and its arguments
+---@return { code: integer, out: string, err: string }
+function shell.run(words, options)
+  options = options or {}
+  local folder = shell.folder()
+  shell.write(folder .. "/in", options.stdin or "")
+  local env = { "env" }
+  for name, value in pairs(options.env or {}) do
+    if not value then table.insert(env, 2, "--unset=" .. name) else env[#env + 1] = name .. "=" .. value end
+  end
+  local command = ("cd %s && timeout -k 5 %d %s %s <%s/in >%s/out 2>%s/err"):format(
+    shell.quote(options.cwd or folder), options.timeout or 60, quoted(env), quoted(words), folder, folder, folder)
+  local _, kind, code = os.execute(command)
+  local result = {
+    code = kind == "signal" and 128 + code or code,
+    out = shell.read(folder .. "/out"),
+    err = shell.read(folder .. "/err"),
+  }
+  shell.remove(folder)
+  return result
+end
+
+--- Runs the interpreter.
+function shell.run_ganlua(words, options)
+  return shell.run({ shell.ganlua, table.unpack(words) }, options)
+end
+
+--- Runs a Lua program given as text, as the file "script.lua" of a folder that holds nothing else.
+---@param text string
+---@param arguments? string[] the script's
+function shell.run_script(text, arguments)
+  local folder = shell.folder()
+  shell.write(folder .. "/script.lua", text)
+  local result = shell.run_ganlua({ "script.lua", table.unpack(arguments or {}) }, { cwd = folder })
+  shell.remove(folder)
+  return result
+end
+
+local prefix
+
+--- The folder that `cmake --install` put everything into; installed once.
+function shell.installed()
+  if not prefix then
+    local folder = shell.build .. "/installed"
+    shell.remove(folder)
+    local words = { "cmake", "--install", shell.build, "--prefix", folder }
+    local result = shell.run(words, { env = { LD_PRELOAD = false } })
+    assert(result.code == 0, result.err)
+    prefix = folder
+  end
+  return prefix
+end
+
+return shell
