@@ -1,0 +1,53 @@
+--- Points in the plane around known centres: the smallest data that shows whether a generator finds every mode.
+
+local core = require "ganlua.core"
+local source = require "ganlua.data.source"
+local streams = require "ganlua.streams"
+
+local points = {}
+
+-- n points, each around a centre drawn at random, and the centres' numbers from 0.
+local function draw(centres, std, n)
+  local count = centres:shape()[1]
+  local labels = core.rand(n):totable()
+  for i = 1, n do labels[i] = labels[i] * count // 1 end
+  labels = core.tensor(labels)
+  return centres:index(1, labels + 1) + core.randn(n, 2) * std, labels
+end
+
+local function mixture(name, list, std)
+  local centres = core.tensor(list)
+  return source.new {
+    name = name,
+    count = math.huge,
+    example_shape = { 2 },
+    centres = centres,
+    std = std,
+    draw = function(first, n)
+      return streams.with(core.get_random().seed, streams.number("points", first), draw, centres, std, n)
+    end,
+  }
+end
+
+--- Gaussians on a circle.
+function points.ring(modes, radius, std)
+  local centres = {}
+  for i = 1, modes do
+    local angle = 2 * math.pi * (i - 1) / modes
+    centres[i] = { radius * math.cos(angle), radius * math.sin(angle) }
+  end
+  return mixture(("ring of %d"):format(modes), centres, std)
+end
+
+--- Gaussians on a square grid around 0.
+function points.grid(side, spacing, std)
+  local centres = {}
+  for row = 1, side do
+    for column = 1, side do
+      centres[#centres + 1] = { (column - (side + 1) / 2) * spacing, (row - (side + 1) / 2) * spacing }
+    end
+  end
+  return mixture(("grid of %dx%d"):format(side, side), centres, std)
+end
+
+return points

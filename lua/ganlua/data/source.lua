@@ -1,0 +1,99 @@
+--- What every data set is: examples in an endless, shuffled order.
+--
+-- Example number e of the endless sequence (from 0) lies in epoch e // size, and each epoch is a permutation of the
+-- whole set that depends on the seed (gan.seed, or the run's) and the epoch alone. So batch k is a function of seed,
+-- batch size and k, however the run came there, and the only state is how many examples were handed out.
+
+local check = require "ganlua.check"
+local core = require "ganlua.core"
+local streams = require "ganlua.streams"
+
+local Source = {}
+Source.__index = Source
+
+local source = { Source = Source }
+
+--- Makes a data set of `count` examples. `read(indices)` returns the examples at those places (a tensor of numbers
+--- from 1) and their labels, if there are any.
+---@param fields { name: string, count: number, shape: integer[], read: function, classes: string[]?, centres: any }
+function source.new(fields)
+  fields.position = 0
+  return setmetatable(fields, Source)
+end
+
+--- How many examples there are; math.huge where they are drawn anew each time.
+function Source:size() return self.count end
+
+--- The shape of one example: {height, width, channels} for pictures.
+function Source:shape() return { table.unpack(self.example_shape) } end
+
+-- The places (from 1) of n examples from number `first` (from 0) of the endless order.
+local function places(self, first, n)
+  local seed, parts = core.get_random().seed, {}
+  while n > 0 do
+    local epoch, start = first // self.count, first % self.count
+    if self.epoch ~= epoch or self.seed ~= seed then
+      self.order = core.permutation(self.count, seed, streams.number("order", epoch))
+      self.epoch, self.seed = epoch, seed
+    end
+    local length = math.min(n, self.count - start)
+    parts[#parts + 1] = self.order:narrow(1, start + 1, length)
+    first, n = first + length, n - length
+  end
+  return #parts == 1 and parts[1] or core.concat(parts, 1)
+end
+
+local function read(self, first, n)
+  if self.count == math.huge then return self.draw(first, n) end
+  return self.read(places(self, first, n))
+end
+
+--- The next n examples and their labels (nil where there are none), or batch k (from 1) of the endless order, which
+--- leaves the place of the next one as it was.
+---@param n integer
+---@param k? integer
+---@return any images n x shape
+---@return any labels n, from 0
+function Source:batch(n, k)
+  if math.type(n) ~= "integer" or n < 1 then
+    check.fail("data:batch: the batch size must be a positive integer, got %s", check.describe(n))
+  elseif k ~= nil and (math.type(k) ~= "integer" or k < 1) then
+    check.fail("data:batch: the batch's number must be a positive integer, got %s", check.describe(k))
+  end
+  local first = k and (k - 1) * n or self.position
+  local images, labels = core.no_grad(read, self, first, n)
+  if not k then self.position = first + n end
+  return images, labels
+end
+
+--- The examples from number `first` to number `last` of the set, as a set of its own: to train on one part of the
+--- data and test on another.
+---@param first integer
+---@param last integer
+function Source:slice(first, last)
+  if self.count == math.huge then check.fail("data:slice: this data has no end, and so no parts") end
+  local whole = math.type(first) == "integer" and math.type(last) == "integer"
+  if not whole or first < 1 or last < first or last > self.count then
+    check.fail("data:slice: %s to %s is not inside 1 to %d", tostring(first), tostring(last), self.count)
+  end
+  return source.new {
+    name = ("%s, %d to %d"):format(self.name, first, last),
+    count = last - first + 1,
+    example_shape = self.example_shape,
+    classes = self.classes,
+    read = function(indices) return self.read(indices + (first - 1)) end,
+  }
+end
+
+--- How far the set was read: what a checkpoint keeps.
+function Source:state() return { position = self.position } end
+
+function Source:load_state(state) self.position = state.position end
+
+function Source:__tostring()
+  local count = self.count == math.huge and "endless" or ("%d"):format(self.count)
+  local classes = self.classes and (", %d classes"):format(#self.classes) or ""
+  return ("%s: %s examples of %s%s"):format(self.name, count, check.shape_text(self.example_shape), classes)
+end
+
+return source

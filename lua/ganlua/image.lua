@@ -1,0 +1,65 @@
+--- Pictures as PNG files: one, or many in a grid.
+--
+-- A picture is H x W x C with C = 1 (grey) or 3 (colour) and values from -1 (black) to 1 (white); what lies outside is
+-- clamped when it is written.
+
+local check = require "ganlua.check"
+local core = require "ganlua.core"
+
+local image = {}
+
+-- What shows between and around the pictures of a grid: a dark grey, so that black pictures have an edge.
+local background = -0.6
+
+--- Writes one picture, H x W, H x W x 1 or H x W x 3, as a PNG file.
+---@param t any
+---@param path string
+function image.save(t, path)
+  local shape = core.is_tensor(t) and t:shape() or {}
+  if #shape == 2 then shape[3] = 1 end
+  if #shape ~= 3 or shape[3] ~= 1 and shape[3] ~= 3 then
+    check.fail("image.save: wanted a picture H x W x 1 or H x W x 3, got %s", check.describe(t))
+  elseif type(path) ~= "string" then
+    check.fail("image.save: the path must be a string, got %s", check.describe(path))
+  end
+  core.write_file(path, core.png_encode(t:detach():reshape(shape)))
+end
+
+---@class ganlua.image
+---@field pixels any H x W x C
+local Image = {}
+Image.__index = Image
+
+function Image:save(path) image.save(self.pixels, path) end
+
+function Image:__tostring() return ("[ganlua.image %s]"):format(check.shape_text(self.pixels:shape())) end
+
+-- n x H x W x C on rows of `columns`, `pad` pixels around each: rows*(H+pad)+pad x columns*(W+pad)+pad x C.
+local function lay_out(t, columns, pad)
+  local n, height, width, channels = table.unpack(t:shape())
+  local rows = (n + columns - 1) // columns
+  -- Padding is with zeros: shifted by it, the background is zero.
+  local cells = (t - background):pad(1, 0, rows * columns - n):pad(2, 0, pad):pad(3, 0, pad)
+  cells = cells:reshape(rows, columns, height + pad, width + pad, channels):permute { 1, 3, 2, 4, 5 }
+  return cells:reshape(rows * (height + pad), columns * (width + pad), channels):pad(1, pad, 0):pad(2, pad, 0)
+    + background
+end
+
+--- Many pictures, n x H x W x C, as one: row by row, from the top left. `image.grid(t):save(path)` writes it.
+---@param t any
+---@param options? { columns: integer?, pad: integer? }
+---@return ganlua.image
+function image.grid(t, options)
+  local given = check.options("image.grid", options, {
+    columns = { type = "integer", min = 1, default = 8 },
+    pad = { type = "integer", min = 0, default = 2 },
+  })
+  local shape = core.is_tensor(t) and t:shape() or {}
+  if #shape ~= 4 or shape[1] < 1 or shape[4] ~= 1 and shape[4] ~= 3 then
+    check.fail("image.grid: wanted pictures N x H x W x 1 or N x H x W x 3, got %s", check.describe(t))
+  end
+  local pixels = core.no_grad(lay_out, t, math.min(given.columns, shape[1]), given.pad)
+  return setmetatable({ pixels = pixels }, Image)
+end
+
+return image

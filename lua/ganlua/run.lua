@@ -1,0 +1,245 @@
+--- One run of a game: the schedule plays, and every iteration is logged, shown, sampled and saved where it is time to.
+--
+-- The run's folder is made before the first move. However a run ends, what it measured until then is in the folder.
+
+local check = require "ganlua.check"
+local checkpoint = require "ganlua.checkpoint"
+local core = require "ganlua.core"
+local game = require "ganlua.game"
+local metrics_log = require "ganlua.metrics_log"
+local progress = require "ganlua.progress"
+local run_folder = require "ganlua.run_folder"
+local streams = require "ganlua.streams"
+
+---@class ganlua.trainer
+---@field generator ganlua.module
+---@field discriminator ganlua.module
+---@field ema ganlua.module? the generator's moving average, in eval mode
+---@field state table the script's own; strings, numbers, booleans and tables of them are saved with the run
+---@field metrics table<string, number> the last iteration's
+---@field folder string? once the training has begun
+local Run = {}
+Run.__index = Run
+
+--- A run with checked options (see trainer.lua) and built networks.
+---@param given table
+---@return ganlua.trainer
+function Run.new(given)
+  local self = setmetatable({
+    options = given,
+    generator = given.generator,
+    discriminator = given.discriminator,
+    ema = given.ema and given.generator:clone():eval(),
+    state = {},
+    metrics = {},
+    log = metrics_log.new(),
+    images = 0,
+  }, Run)
+  self.game = game.new {
+    discriminator = self.discriminator,
+    generator = self.generator,
+    optimizer = given.optimizer,
+    loss = given.loss,
+    data = given.data,
+    latent = given.latent,
+    batch = given.batch,
+    seed = given.seed,
+    ema = self.ema,
+    ema_decay = given.ema and given.ema.decay,
+    state = self.state,
+    after_move = function() self:after_move() end,
+    after_iteration = function() self:after_iteration() end,
+  }
+  self.grid_latents = streams.with(given.seed, streams.number "grid", given.latent, given.sample.count)
+  return self
+end
+
+-- Ctrl-C waits for the end of a move while a run is in play; the guard's end lets it through again.
+local function hold_interrupts()
+  local hold = core.hold_interrupt or function() end
+  hold(true)
+  return setmetatable({}, { __close = function() hold(false) end })
+end
+
+--- Plays the schedule to its end, in a folder of its own. On Ctrl-C the move is finished and everything saved.
+---@return ganlua.trainer self
+function Run:train()
+  local given = self.options
+  if not self.folder then
+    local folder, wanted = run_folder.create(given.out, given.name, given.config)
+    self.folder = folder
+    if folder ~= wanted and given.progress then
+      io.write(wanted, " is there already: this run goes to ", folder, "\n")
+    end
+  end
+  local _ <close> = hold_interrupts()
+  local log <close> = self.log
+  local shown <close> = progress.new { silent = not given.progress }
+  log:open(self.folder .. "/metrics.jsonl")
+  self.progress, self.played, self.images = shown, 0, 0
+  self.started = core.monotonic()
+  self.generator:train()
+  self.discriminator:train()
+
+  given.schedule(self.game)
+
+  self:conclude()
+  shown:say("%s after %s", self.folder, progress.duration(core.monotonic() - self.started))
+  given.on.finish(self)
+  return self
+end
+
+-- What stands at the end of a run, however it ended: pictures, plot, checkpoint, the log on disk.
+function Run:conclude()
+  local iteration = self.game.iteration
+  self.progress:show(self:position(), self.images, self.played, true)
+  if self.sampled ~= iteration then self:write_samples() end
+  if self.saved ~= iteration then self:write_checkpoint(false) end
+end
+
+function Run:position()
+  return { iteration = self.game.iteration, planned = self.game.planned, metrics = self.metrics }
+end
+
+function Run:after_move()
+  local signal = core.interrupted()
+  if not signal then return end
+  self:conclude()
+  self.progress:say("stopped by %s in iteration %d: everything is in %s", signal == "INT" and "Ctrl-C" or "SIGTERM",
+    self.game.iteration + 1, self.folder)
+  self.log:close()
+  self.interrupted = signal
+  if core.hold_interrupt then core.hold_interrupt(false) end -- a script ends here; in the REPL:
+  error("interrupted: the run is saved, run:train() goes on", 0)
+end
+
+function Run:after_iteration()
+  local given, played = self.options, self.game
+  local iteration = played.iteration
+  self.played = self.played + 1
+  self.images = self.images + math.max(played.seen.discriminator, played.seen.generator)
+  self.metrics = metrics_log.row(iteration, played.latest.discriminator, played.latest.generator,
+    core.monotonic() - self.started)
+  self.log:record(self.metrics)
+  given.on.iteration(self, self.metrics)
+  if iteration % given.sample.every == 0 then self:write_samples() end
+  if given.checkpoint.every and iteration % given.checkpoint.every == 0 then self:write_checkpoint(true) end
+  if self.progress:show(self:position(), self.images, self.played) then self.log:flush() end
+end
+
+---- Samples and files ---------------------------------------------------------------------------------------------
+
+-- How many samples are made at a time: bounds the memory that many of them take.
+local sample_batch = 250
+
+-- Samples for given latents: the average where there is one, in eval mode, without a graph.
+local function generate(self, z)
+  local network, parts, count = self.ema or self.generator, {}, z:shape()[1]
+  network:eval()
+  for first = 1, count, sample_batch do
+    parts[#parts + 1] = network(z:narrow(1, first, math.min(sample_batch, count - first + 1)))
+  end
+  if network == self.generator then network:train() end
+  return #parts == 1 and parts[1] or core.concat(parts, 1)
+end
+
+--- New samples: from the moving average where there is one, in eval mode, without a graph.
+---@param n integer
+---@return ganlua.tensor n x shape
+function Run:sample(n)
+  if math.type(n) ~= "integer" or n < 1 then
+    check.fail("run:sample: wanted a positive integer, got %s", check.describe(n))
+  end
+  local _ <close> = streams.guard()
+  self.game.streams:enter "sample"
+  local z = self.options.latent(n)
+  self.game.streams:leave "sample"
+  return core.no_grad(generate, self, z)
+end
+
+-- The same latents each time, so that pictures of different iterations can be compared. Samples that are no pictures
+-- (points, say) have no file, and are handed to on.sample alone.
+function Run:write_samples()
+  local _ <close> = streams.guard()
+  self.sampled = self.game.iteration
+  local samples, path = core.no_grad(generate, self, self.grid_latents), nil
+  local shape = samples:shape()
+  if #shape == 4 and (shape[4] == 1 or shape[4] == 3) then
+    path = run_folder.sample_path(self.folder, self.game.iteration)
+    require("ganlua.image").grid(samples):save(path)
+  end
+  self.options.on.sample(self, samples, path)
+end
+
+-- checkpoint.safetensors and losses.png; where `numbered`, the checkpoint of this iteration beside it, and no more of
+-- those than were asked for.
+function Run:write_checkpoint(numbered)
+  local iteration, keep = self.game.iteration, self.options.checkpoint.keep
+  local path = self.folder .. "/checkpoint.safetensors"
+  self.saved = iteration
+  self:save(path)
+  if numbered and keep > 0 then
+    self.kept = self.kept or {}
+    table.insert(self.kept, ("%s/checkpoint-%06d.safetensors"):format(self.folder, iteration))
+    core.write_file(self.kept[#self.kept], core.read_file(path))
+    if #self.kept > keep then os.remove(table.remove(self.kept, 1)) end
+  end
+  self.log:plot(self.folder .. "/losses.png")
+  self.options.on.checkpoint(self, path)
+end
+
+--- Everything that was measured under a name, and the iterations that the values belong to.
+---@param name string as in metrics.jsonl: "d_loss", "g_loss", "real", "fake", ...
+---@return number[] values
+---@return integer[] iterations
+function Run:history(name)
+  local values, iterations = self.log:history(name)
+  if not values then
+    check.fail("run:history: nothing is measured as %s%s", check.describe(name), check.hint(name, metrics_log.columns))
+  end
+  return values, iterations
+end
+
+---- Checkpoints ---------------------------------------------------------------------------------------------------
+
+local function networks_of(self)
+  return { generator = self.generator, discriminator = self.discriminator, ema = self.ema }
+end
+
+--- Saves everything that the run is at this moment into one file.
+---@param path string
+function Run:save(path)
+  local played, moves, moments = self.game, {}, {}
+  for name, player in pairs(played.players) do moves[name], moments[name] = player.moves, player.moments end
+  checkpoint.save(path, {
+    networks = networks_of(self),
+    moments = moments,
+    counters = {
+      iteration = played.iteration,
+      moves = moves,
+      seed = self.options.seed,
+      streams = played.streams:state(),
+      data = played.data.state and played.data:state() or nil,
+      state = self.state,
+    },
+  })
+end
+
+--- Takes over what a file of run:save (or a run's folder) holds. The networks must be like those that were saved.
+---@param path string
+---@return ganlua.trainer self
+function Run:load(path)
+  if core.is_directory(path) then path = path .. "/checkpoint.safetensors" end
+  local moments, counters = checkpoint.load(path, networks_of(self))
+  local played = self.game
+  played.iteration = counters.iteration
+  for name, player in pairs(played.players) do player.moves, player.moments = counters.moves[name], moments[name] end
+  played.streams.seed, self.options.seed = counters.seed, counters.seed
+  played.streams:load_state(counters.streams)
+  if counters.data and played.data.load_state then played.data:load_state(counters.data) end
+  for key in pairs(self.state) do self.state[key] = nil end
+  for key, value in pairs(counters.state) do self.state[key] = value end
+  return self
+end
+
+return Run

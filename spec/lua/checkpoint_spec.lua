@@ -1,0 +1,124 @@
+-- Checkpoints: a run that is loaded goes on as the one that was saved would have; bad files change nothing.
+
+local gan = require "ganlua"
+local core = require "ganlua.core"
+local json = require "ganlua.json"
+local nn = gan.nn
+
+local folder = os.tmpname()
+os.remove(folder)
+core.make_directory(folder)
+teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+
+local function refuses(text, f, ...)
+  local ok, message = pcall(f, ...)
+  assert.is_false(ok)
+  assert.matches(text, message, 1, true)
+end
+
+local count = 0
+local function make(iterations, width)
+  count = count + 1
+  return gan.trainer {
+    out = ("%s/run%d"):format(folder, count), data = gan.data.ring {}, latent = 4, batch = 16, seed = 7,
+    generator = nn.sequential { nn.linear { out = width or 8 }, nn.batch_norm {}, nn.relu {}, nn.linear { out = 2 } },
+    discriminator = nn.sequential { nn.spectral_norm(nn.linear { out = 8 }), nn.leaky_relu {}, nn.dropout { p = 0.3 },
+      nn.linear { out = 1 } },
+    loss = gan.loss.hinge {}, ema = { decay = 0.9 }, progress = false,
+    schedule = gan.schedule.alternate { discriminator = 2, iterations = iterations },
+  }
+end
+
+local function weights(run)
+  local list = {}
+  for name, network in pairs { g = run.generator, d = run.discriminator, e = run.ema } do
+    for key, tensor in pairs(network:state()) do list[name .. key] = tensor:totable() end
+  end
+  return list
+end
+
+describe("run:save and run:load", function()
+  local path = folder .. "/saved.safetensors"
+
+  it("go on exactly as without a break", function()
+    local whole = make(6):train()
+    local first = make(3):train()
+    first:save(path)
+    local second = make(6):load(path)
+    assert.equal(3, second.game.iteration)
+    second:train()
+    assert.same(weights(whole), weights(second))
+    assert.same(whole:sample(3):totable(), second:sample(3):totable())
+    assert.equal(12, second.game.players.discriminator.moves)
+  end)
+
+  it("name every tensor after its player", function()
+    make(1):train():save(path)
+    local tensors = gan.load(path)
+    for _, name in ipairs { "generator.1.weight", "generator.2.running_mean", "discriminator.1.weight_u",
+      "ema.4.bias", "moments.generator.m.1", "moments.discriminator.v.3" } do
+      assert.is_true(core.is_tensor(tensors[name]), name)
+    end
+  end)
+
+  it("take a run's folder", function()
+    local run = make(2):train()
+    assert.equal(2, make(2):load(run.folder).game.iteration)
+  end)
+
+  it("keep the script's own table", function()
+    local run = make(1)
+    run.state.best, run.state.names, run.state.deep = 0.1, { "a", "b" }, { on = true, n = 3 }
+    run:save(path)
+    local other = make(1)
+    local state = other.state
+    other:load(path)
+    assert.same({ best = 0.1, names = { "a", "b" }, deep = { on = true, n = 3 } }, other.state)
+    assert.equal(state, other.state)
+    run.state.best = print
+    refuses("JSON cannot hold a function", run.save, run, path)
+  end)
+
+  it("refuse what is no checkpoint, or another network's, and change nothing", function()
+    local run = make(1)
+    local before = weights(run)
+    refuses(folder .. "/none", run.load, run, folder .. "/none")
+    gan.save(path, { x = gan.zeros(1) })
+    refuses("is a file of tensors, but no checkpoint", run.load, run, path)
+    make(1, 9):save(path)
+    refuses("does not fit the ", run.load, run, path)
+    make(1):save(path)
+    core.write_file(path, core.read_file(path):sub(1, 500))
+    refuses(path, run.load, run, path)
+    assert.same(before, weights(run))
+  end)
+end)
+
+describe("json", function()
+  it("gives back what it wrote, keys in order", function()
+    local value = { list = { 1, 2.5, -3e-9 }, text = 'quote " back \\ line \n bell \7 é', yes = true, no = false,
+      big = 9007199254740993, nested = { { a = 1 }, { b = { "x" } } } }
+    assert.same(value, json.decode(json.encode(value)))
+    assert.equal('{"a":1,"b":[1,2],"c":"x"}', json.encode { c = "x", a = 1, b = { 1, 2 } })
+    assert.equal("integer", math.type(json.decode "[7]"[1]))
+  end)
+
+  it("reads what others write", function()
+    assert.same({ a = { 1, 2 }, b = "é/" }, json.decode ' { "a" : [ 1 , 2 ] , "b":"\\u00e9\\/" } ')
+  end)
+
+  it("says where a text is wrong", function()
+    for _, text in ipairs { "", "{", '{"a"}', "[1,]", "[1 2]", "nul", '"open', "{}x", "1-2" } do
+      refuses("JSON: ", json.decode, text)
+    end
+    refuses("no key of type number", json.encode, { a = { [3] = 1 } })
+    local loop = {}
+    loop.again = loop
+    refuses("contains itself", json.encode, loop)
+  end)
+
+  it("writes no number that is not finite", function()
+    assert.equal('{"x":null,"y":0.333333,"n":12}',
+      json.line({ x = 0 / 0, y = 1 / 3, n = 12 }, { "x", "y", "z", "n" }))
+  end)
+end)
