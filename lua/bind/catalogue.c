@@ -11,7 +11,7 @@
  *   shape    sizes as numbers or one table      order    a list of dimensions
  *   place    from 1, passed on from 0           indices  a list or tensor of places from 1
  *   tensors  a list of tensors */
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -462,8 +462,9 @@ static int describe(lua_State *L)
         lua_pushfstring(L, i ? ", %s" : "(%s", p[i].name);
         luaL_addvalue(&text);
         if (p[i].has_default) {
-            lua_pushfstring(L, " = %f", (lua_Number)p[i].value);
-            luaL_addvalue(&text);
+            char value[32];
+            snprintf(value, sizeof value, " = %g", p[i].value);
+            luaL_addstring(&text, value);
         }
     }
     luaL_addstring(&text, ")\n");
