@@ -6,7 +6,6 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
-local json = require "ganlua.json"
 
 local checkpoint = {}
 
@@ -61,8 +60,10 @@ function checkpoint.save(path, snapshot)
     for name, tensor in pairs(network:state()) do tensors[player .. "." .. name] = tensor end
   end
   flatten(snapshot.moments, "moments", tensors, numbers)
-  local encoded, text = pcall(json.encode, { format = format, counters = snapshot.counters, moments = numbers })
-  if not encoded then check.fail("checkpoint %s: what is saved holds what cannot be: %s", path, text) end
+  local encoded, text = pcall(core.json_encode, { format = format, counters = snapshot.counters, moments = numbers })
+  if not encoded then
+    check.fail("checkpoint %s: what is saved holds what cannot be: %s", path, (text:gsub("^.-:%d+: ", "")))
+  end
   core.write_file(path, core.safetensors_encode(tensors, { ganlua = text }))
 end
 
@@ -73,7 +74,7 @@ end
 ---@return table counters
 function checkpoint.load(path, networks)
   local tensors, metadata = core.safetensors_decode(core.read_file(path), path)
-  local decoded, about = pcall(json.decode, metadata and metadata.ganlua or "")
+  local decoded, about = pcall(core.json_decode, metadata and metadata.ganlua or "")
   if not decoded or type(about) ~= "table" or type(about.counters) ~= "table" then
     check.fail("%s: is a file of tensors, but no checkpoint of a run", path)
   elseif about.format ~= format then

@@ -2,7 +2,7 @@
 --
 -- Keys always come in the order below, times last, so two runs that compute the same differ in the last column alone.
 
-local json = require "ganlua.json"
+local core = require "ganlua.core"
 local plot = require "ganlua.plot"
 
 local metrics_log = {
@@ -63,7 +63,7 @@ function Log:record(row)
       values[#values + 1], iterations[#iterations + 1] = value, row.iteration
     end
   end
-  if self.file then assert(self.file:write(json.line(row, metrics_log.columns), "\n")) end
+  if self.file then assert(self.file:write(core.json_encode(row, metrics_log.columns, 6), "\n")) end
 end
 
 --- All values of a column, and the iterations that they belong to.
