@@ -97,12 +97,17 @@ local function latent_batch(self, n)
   return z
 end
 
--- Whether a loss compares the generator's scores with real ones, by loss: its g fails without them.
+-- Whether a loss compares the generator's scores with real ones: then its g fails without them, and works with them.
 local needs_real = setmetatable({}, { __mode = "k" })
 
 local function compares_pairs(loss)
   if needs_real[loss] == nil then
-    needs_real[loss] = not pcall(core.no_grad, loss.g, core.zeros { 2, 1 })
+    local scores = core.zeros { 2, 1 }
+    if pcall(core.no_grad, loss.g, scores) then
+      needs_real[loss] = false
+    elseif pcall(core.no_grad, loss.g, scores, scores) then
+      needs_real[loss] = true
+    end
   end
   return needs_real[loss]
 end

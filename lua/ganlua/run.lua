@@ -84,17 +84,22 @@ function Run:train()
   given.schedule(self.game)
 
   self:conclude()
-  shown:say("%s after %s", self.folder, progress.duration(core.monotonic() - self.started))
+  shown:say("done in %s: everything is in %s", progress.duration(core.monotonic() - self.started), self.folder)
   given.on.finish(self)
   return self
 end
 
--- What stands at the end of a run, however it ended: pictures, plot, checkpoint, the log on disk.
+-- How far the game is, moves after the last next() included: files of this moment need not be written twice.
+local function moment(self)
+  local players = self.game.players
+  return ("%d %d %d"):format(self.game.iteration, players.discriminator.moves, players.generator.moves)
+end
+
+-- What stands at the end of a run, however it ended: pictures, plot, checkpoint.
 function Run:conclude()
-  local iteration = self.game.iteration
   self.progress:show(self:position(), self.images, self.played, true)
-  if self.sampled ~= iteration then self:write_samples() end
-  if self.saved ~= iteration then self:write_checkpoint(false) end
+  if self.sampled ~= moment(self) then self:write_samples() end
+  if self.saved ~= moment(self) then self:write_checkpoint(false) end
 end
 
 function Run:position()
@@ -161,7 +166,7 @@ end
 -- (points, say) have no file, and are handed to on.sample alone.
 function Run:write_samples()
   local _ <close> = streams.guard()
-  self.sampled = self.game.iteration
+  self.sampled = moment(self)
   local samples, path = core.no_grad(generate, self, self.grid_latents), nil
   local shape = samples:shape()
   if #shape == 4 and (shape[4] == 1 or shape[4] == 3) then
@@ -176,7 +181,7 @@ end
 function Run:write_checkpoint(numbered)
   local iteration, keep = self.game.iteration, self.options.checkpoint.keep
   local path = self.folder .. "/checkpoint.safetensors"
-  self.saved = iteration
+  self.saved = moment(self)
   self:save(path)
   if numbered and keep > 0 then
     self.kept = self.kept or {}

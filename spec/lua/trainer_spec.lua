@@ -373,6 +373,16 @@ describe("a run's folder", function()
     assert.not_equal(first, picture(2))
   end)
 
+  it("has the moves after the last next() in its checkpoint", function()
+    local run = gan.train(options { checkpoint = { every = 1 }, schedule = function(game)
+      game:discriminator()
+      game:next()
+      game:generator()
+    end })
+    local saved = gan.load(run.folder .. "/checkpoint.safetensors")
+    assert.same(run.generator:state()["1.weight"]:totable(), saved["generator.1.weight"]:totable())
+  end)
+
   it("is another one where there is one of that name", function()
     local given = options()
     assert.equal(given.out, gan.train(given).folder)
@@ -382,10 +392,9 @@ describe("a run's folder", function()
 
   it("is known to be impossible before the training", function()
     core.write_file(folder .. "/file", "")
-    local moves = 0
-    refuses("folder cannot be written: cannot make folder " .. folder .. "/file/run", gan.train, options { out = folder .. "/file/run", schedule = function()
-      moves = moves + 1
-    end })
+    local moves, out = 0, folder .. "/file/run"
+    local given = options { out = out, schedule = function() moves = moves + 1 end }
+    refuses("folder cannot be written: cannot make folder " .. out, gan.train, given)
     assert.equal(0, moves)
   end)
 
