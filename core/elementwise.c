@@ -218,6 +218,8 @@ gan_tensor *gan_sqrt(gan_tensor *x)
     return unary(&sqrt_op, GAN_SQRT, x, 0, 0);
 }
 
+static gan_tensor *masked(gan_tensor *mask, gan_tensor *x, bool where_it_holds);
+
 static void pow_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
 {
     double p = y->node->at.f[0];
@@ -228,8 +230,8 @@ static const gan_op pow_op = {"pow", pow_grad, GAN_SAVES_INPUT(0)};
 /* Small whole powers are products: exact, fast, and their derivatives at 0 come out right. */
 gan_tensor *gan_pow(gan_tensor *x, double exponent)
 {
-    if (exponent == 0)
-        return gan_affine(x, 0, 1);
+    if (exponent == 0) /* 1, also for an infinite x: chosen, not multiplied */
+        return gan_affine(masked(gan_scalar(x->ctx, 0), x, true), 1, 1);
     if (exponent == 1)
         return gan_affine(x, 1, 0);
     if (exponent == 2)
@@ -237,6 +239,27 @@ gan_tensor *gan_pow(gan_tensor *x, double exponent)
     if (exponent == 0.5)
         return gan_sqrt(x);
     return unary(&pow_op, GAN_POW, x, exponent, 0);
+}
+
+/* d(x^p) = p x^(p-1) dx + x^p log(x) dp. Where p is 0 the first is 0, also at x = 0; where x is not
+ * positive the second is taken as 0. */
+static void power_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
+{
+    gan_tensor *x = gan_input(y, 0), *p = gan_input(y, 1), *zero = gan_scalar(dy->ctx, 0);
+    if (needed[0]) {
+        gan_tensor *slope = gan_mul(p, gan_power(x, gan_affine(p, 1, -1)));
+        dx[0] = gan_mul(dy, gan_where(p, slope, zero));
+    }
+    if (needed[1]) {
+        gan_tensor *positive = gan_gt(x, zero);
+        gan_tensor *log_x = gan_log(gan_where(positive, x, gan_scalar(dy->ctx, 1)));
+        dx[1] = gan_mul(dy, gan_where(positive, gan_mul(y, log_x), zero));
+    }
+}
+static const gan_op power_op = {"pow", power_grad, GAN_SAVES_INPUT(0) | GAN_SAVES_INPUT(1) | GAN_SAVES_OUTPUT};
+gan_tensor *gan_power(gan_tensor *x, gan_tensor *exponent)
+{
+    return binary(&power_op, "pow", GAN_POWER, x, exponent, 0, 0);
 }
 
 static void exp_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
@@ -432,7 +455,6 @@ gan_tensor *gan_ge(gan_tensor *a, gan_tensor *b)
 
 /* masked(mask, x) is x where mask holds (or, as unmasked, where it does not) and 0 elsewhere: a
  * choice, not a product, so that an infinity on the side not chosen leaves no NaN. Linear in x. */
-static gan_tensor *masked(gan_tensor *mask, gan_tensor *x, bool where_it_holds);
 static void masked_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
 {
     if (needed[1])

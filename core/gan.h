@@ -207,6 +207,8 @@ gan_tensor *gan_div(gan_tensor *a, gan_tensor *b);
 gan_tensor *gan_affine(gan_tensor *x, double scale, double shift); /* scale*x + shift */
 gan_tensor *gan_neg(gan_tensor *x);
 gan_tensor *gan_pow(gan_tensor *x, double exponent);
+/* x^exponent, broadcast; the gradient to the exponent is 0 where x <= 0. */
+gan_tensor *gan_power(gan_tensor *x, gan_tensor *exponent);
 gan_tensor *gan_exp(gan_tensor *x);
 gan_tensor *gan_log(gan_tensor *x);
 gan_tensor *gan_sqrt(gan_tensor *x);
@@ -231,12 +233,26 @@ gan_tensor *gan_ge(gan_tensor *a, gan_tensor *b);
 /* mask != 0 ? a : b, all three broadcast; no gradient to mask. */
 gan_tensor *gan_where(gan_tensor *mask, gan_tensor *a, gan_tensor *b);
 
+/* ---- Losses of one score (score.c) ------------------------------------------------------------ */
+/* Elementwise functions of u = sign*x, sign 1 or -1; each one's value, slope and curvature are
+ * computed in one pass. Any finite x gives a finite result, exponential's overflow excepted. */
+
+gan_tensor *gan_score_logistic(gan_tensor *x, double sign, double target);      /* log(1 + e^u) - target*u */
+gan_tensor *gan_score_hinge(gan_tensor *x, double sign, double margin);         /* max(0, margin + u) */
+gan_tensor *gan_score_squared_hinge(gan_tensor *x, double sign, double margin); /* max(0, margin + u)^2 */
+/* With v = margin + u: 0 where v <= 0, v^2/(2 margin) up to v = margin, then v - margin/2. margin > 0. */
+gan_tensor *gan_score_smooth_hinge(gan_tensor *x, double sign, double margin);
+gan_tensor *gan_score_square(gan_tensor *x, double target);                  /* (x - target)^2 / 2 */
+gan_tensor *gan_score_parabola(gan_tensor *x, double bend);                  /* x + bend*x^2 */
+gan_tensor *gan_score_exponential(gan_tensor *x, double sign, double shift); /* e^(u + shift) */
+gan_tensor *gan_score_tanh(gan_tensor *x, double sign, double height);       /* height * tanh(u) */
+
 /* ---- Reductions (reduce.c) ------------------------------------------------------------------- */
 /* over: the axes that are reduced; keep: leave them with size 1 instead of removing them. */
 
 gan_tensor *gan_sum(gan_tensor *x, gan_axes over, bool keep);
 gan_tensor *gan_mean(gan_tensor *x, gan_axes over, bool keep);
-gan_tensor *gan_var(gan_tensor *x, gan_axes over, bool keep); /* of the sample itself: divided by n */
+gan_tensor *gan_var(gan_tensor *x, gan_axes over, bool keep); /* unbiased: divided by n - 1 */
 gan_tensor *gan_max(gan_tensor *x, gan_axes over, bool keep); /* gradient to the first largest */
 gan_tensor *gan_min(gan_tensor *x, gan_axes over, bool keep);
 gan_tensor *gan_norm(gan_tensor *x, gan_axes over, bool keep); /* Euclidean; gradient 0 at 0 */

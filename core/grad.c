@@ -75,7 +75,7 @@ static void check_versions(gan_context *ctx, gan_tensor *t)
 {
     const gan_node *node = t->node;
     for (int i = 0; i < node->count; i++)
-        if ((node->op->saves & GAN_SAVES_INPUT(i)) &&
+        if (i < GAN_MOST_SAVED && (node->op->saves & GAN_SAVES_INPUT(i)) &&
             node->inputs[i].version != node->inputs[i].tensor->storage->version)
             gan_fail(ctx, GAN_ERROR_ARGUMENT,
                      "grad: input %d of %s, a tensor of shape %s, was changed in place after it was used", i + 1,
@@ -217,6 +217,9 @@ void gan_grad(gan_tensor *y, int count, gan_tensor *const targets[], gan_tensor 
     for (int i = 0; i < count; i++) {
         bool met = targets[i]->seen == ctx->walk && targets[i]->place >= 0 && g.of[targets[i]->place];
         gradients[i] = met ? g.of[targets[i]->place] : gan_zeros(ctx, targets[i]->shape);
+        /* What a caller gets may be changed in place: it shares its numbers with nothing. */
+        if (!o.create_graph && (gradients[i]->references > 1 || gradients[i]->storage->references > 1))
+            gradients[i] = gan_copy(gradients[i]);
     }
     ctx->recording = ctx->recording_outside;
     ctx->walking = false;

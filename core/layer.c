@@ -14,6 +14,11 @@ gan_tensor *gan_linear(gan_tensor *x, gan_tensor *w, gan_tensor *b)
                  "linear: an input of shape %s (wanted N x in) does not fit a weight of shape %s",
                  gan_shape_text(sx, input, sizeof input), gan_shape_text(sw, weight, sizeof weight));
     }
+    if (b && !gan_same_shape(gan_shape_of(b), GAN_SHAPE(sw.dims[1]))) {
+        char bias[GAN_SHAPE_TEXT];
+        gan_fail(gan_context_of(x), GAN_ERROR_ARGUMENT, "linear: wanted a bias of shape %lld, got %s",
+                 (long long)sw.dims[1], gan_shape_text(gan_shape_of(b), bias, sizeof bias));
+    }
     gan_tensor *y = gan_matmul(x, w);
     return b ? gan_add(y, b) : y;
 }
@@ -70,6 +75,10 @@ static gan_shape check_images(gan_tensor *x, const char *what, const char *optio
                  gan_shape_text(s, text, sizeof text));
     if (size < 1)
         gan_fail(gan_context_of(x), GAN_ERROR_ARGUMENT, "%s: %s must be at least 1, got %d", what, option, size);
+    int64_t ignored;
+    if (__builtin_mul_overflow(s.dims[1], size, &ignored) || __builtin_mul_overflow(s.dims[2], size, &ignored))
+        gan_fail(gan_context_of(x), GAN_ERROR_ARGUMENT, "%s: %s %d is too large for shape %s", what, option, size,
+                 gan_shape_text(s, text, sizeof text));
     return s;
 }
 

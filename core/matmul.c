@@ -38,6 +38,7 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
 /* ---- The op ---- */
 
 struct product {
+    const gan_context *ctx;
     bool ta, tb;
     int64_t m, n, k;
     const gan_real *a, *b;
@@ -49,7 +50,7 @@ static void product_job(void *work, int64_t begin, int64_t end)
 {
     struct product *w = work;
     int64_t lda = w->ta ? w->m : w->k, ldb = w->tb ? w->k : w->n;
-    for (int64_t at = begin; at < end; at++) {
+    for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
         int64_t batch = at / w->row_pieces, first = at % w->row_pieces * w->rows;
         int64_t rows = w->m - first < w->rows ? w->m - first : w->rows;
         const gan_real *a = w->a + batch * w->m * w->k + (w->ta ? first : first * lda);
@@ -91,7 +92,7 @@ gan_tensor *gan_matmul_t(gan_tensor *a, bool ta, gan_tensor *b, bool tb)
     shape.dims[rank - 2] = m;
     shape.dims[rank - 1] = n;
     gan_tensor *y = gan_new(ctx, shape);
-    struct product work = {ta, tb, m, n, k, a->data, b->data, y->data, 1, m};
+    struct product work = {ctx, ta, tb, m, n, k, a->data, b->data, y->data, 1, m};
     double row_flops = 2.0 * (double)n * (double)k;
     int slots = gan_gemm_slots(ctx);
     if (slots > 1 && batch < slots && row_flops * (double)m > 2e6) /* below, a wake-up costs more than it brings */

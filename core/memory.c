@@ -88,6 +88,9 @@ static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
         ctx->recycled -= *rounded;
         return block;
     }
+    size_t most = ctx->peak + ctx->peak / 4 + ((size_t)1 << 20);
+    if (ctx->live + ctx->recycled > (ctx->cap && ctx->cap < most ? ctx->cap : most))
+        return_recycled(ctx);
     void *fresh = aligned_alloc(ALIGNMENT, *rounded);
     if (!fresh) {
         return_recycled(ctx);

@@ -63,6 +63,7 @@ struct gan_op {
 };
 #define GAN_SAVES_INPUT(i) (1u << (i))
 #define GAN_SAVES_OUTPUT   (1u << 31)
+enum { GAN_MOST_SAVED = 31 }; /* of an op with more inputs (concat), those beyond are never read */
 
 /* ---- Context (memory.c) ---- */
 
@@ -142,6 +143,8 @@ typedef void gan_job(void *work, int64_t begin, int64_t end);
  * Pieces are independent of the number of threads. Runs with denormals flushed, rounding to
  * nearest, exceptions masked; restores the caller's state. Fails afterwards if cancelled. */
 void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work);
+/* The same, not stopped by a cancel: for what must not be left half done. */
+void gan_parallel_whole(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work);
 bool gan_workers_open(gan_context *ctx, int threads);
 void gan_workers_close(gan_context *ctx);
 /* Elements a thread should get at once in a memory-bound loop. */

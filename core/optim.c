@@ -33,37 +33,84 @@ static const gan_real *operand(gan_tensor *t, gan_tensor *u, const char *what)
     return wide->data;
 }
 
+/* One change of t by numbers of the same shape (or by none), on all threads, whole in any case. */
+struct change {
+    enum { COPY, ADD, MUL, FILL, CLAMP, LERP } how;
+    gan_real *to;
+    const gan_real *from;
+    gan_real a, b;
+};
+
+static void change_job(void *work, int64_t begin, int64_t end)
+{
+    const struct change w = *(struct change *)work;
+    gan_real *restrict to = w.to;
+    for (int64_t i = begin; i < end; i++)
+        switch (w.how) {
+        case COPY:
+            to[i] = w.from[i];
+            break;
+        case ADD:
+            to[i] += w.a * w.from[i];
+            break;
+        case MUL:
+            to[i] *= w.from[i];
+            break;
+        case FILL:
+            to[i] = w.a;
+            break;
+        case CLAMP:
+            to[i] = to[i] < w.a ? w.a : to[i] > w.b ? w.b : to[i];
+            break;
+        case LERP:
+            to[i] += w.a * (w.from[i] - to[i]);
+            break;
+        }
+}
+
+static void change(gan_tensor *t, struct change work)
+{
+    work.to = gan_write(t);
+    gan_parallel_whole(t->ctx, t->numel, GAN_GRAIN, change_job, &work);
+}
+
 void gan_copy_(gan_tensor *t, gan_tensor *from)
 {
     check_leaf(t, "copy_");
+    gan_check_contexts("copy_", t, from);
     if (!gan_same_shape(t->shape, from->shape))
         gan_fail(t->ctx, GAN_ERROR_ARGUMENT, "copy_: wanted shape %s, got %s", GAN_TEXT(t->shape),
                  GAN_TEXT(from->shape));
-    memmove(gan_write(t), from->data, (size_t)t->numel * sizeof *t->data);
+    change(t, (struct change){.how = COPY, .from = from->data});
 }
 
 void gan_add_(gan_tensor *t, gan_tensor *u, double scale)
 {
-    const gan_real *from = operand(t, u, "add_");
-    gan_real *to = gan_write(t);
-    for (int64_t i = 0; i < t->numel; i++)
-        to[i] += (gan_real)scale * from[i];
+    change(t, (struct change){.how = ADD, .from = operand(t, u, "add_"), .a = (gan_real)scale});
 }
 
 void gan_mul_(gan_tensor *t, gan_tensor *u)
 {
-    const gan_real *from = operand(t, u, "mul_");
-    gan_real *to = gan_write(t);
-    for (int64_t i = 0; i < t->numel; i++)
-        to[i] *= from[i];
+    change(t, (struct change){.how = MUL, .from = operand(t, u, "mul_")});
 }
 
 void gan_fill_(gan_tensor *t, double value)
 {
     check_leaf(t, "fill_");
-    gan_real *to = gan_write(t);
-    for (int64_t i = 0; i < t->numel; i++)
-        to[i] = (gan_real)value;
+    change(t, (struct change){.how = FILL, .a = (gan_real)value});
+}
+
+void gan_clamp_(gan_tensor *t, double low, double high)
+{
+    check_leaf(t, "clamp_");
+    if (!(low <= high))
+        gan_fail(t->ctx, GAN_ERROR_ARGUMENT, "clamp_: low must not exceed high, got %g and %g", low, high);
+    change(t, (struct change){.how = CLAMP, .a = (gan_real)low, .b = (gan_real)high});
+}
+
+void gan_lerp_(gan_tensor *t, gan_tensor *u, double weight)
+{
+    change(t, (struct change){.how = LERP, .from = operand(t, u, "lerp_"), .a = (gan_real)weight});
 }
 
 void gan_set_(gan_tensor *t, int64_t place, gan_tensor *u)
@@ -85,32 +132,25 @@ void gan_set_(gan_tensor *t, int64_t place, gan_tensor *u)
     memcpy(gan_write(t) + place * wide->numel, wide->data, (size_t)wide->numel * sizeof *wide->data);
 }
 
-void gan_clamp_(gan_tensor *t, double low, double high)
-{
-    check_leaf(t, "clamp_");
-    if (!(low <= high))
-        gan_fail(t->ctx, GAN_ERROR_ARGUMENT, "clamp_: low must not exceed high, got %g and %g", low, high);
-    gan_real *to = gan_write(t);
-    for (int64_t i = 0; i < t->numel; i++)
-        to[i] = to[i] < low ? (gan_real)low : to[i] > high ? (gan_real)high : to[i];
-}
-
-void gan_lerp_(gan_tensor *t, gan_tensor *u, double weight)
-{
-    const gan_real *from = operand(t, u, "lerp_");
-    gan_real *to = gan_write(t), w = (gan_real)weight;
-    for (int64_t i = 0; i < t->numel; i++)
-        to[i] += w * (from[i] - to[i]);
-}
-
 /* ---- All parameters of a player ---- */
 
 static void check_list(const char *what, const char *name, int count, gan_tensor *const p[], gan_tensor *const list[])
 {
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        gan_check_contexts(what, p[i], list[i]);
         if (!gan_same_shape(p[i]->shape, list[i]->shape))
             gan_fail(p[i]->ctx, GAN_ERROR_ARGUMENT, "%s: parameter %d has shape %s, its %s has shape %s", what, i + 1,
                      GAN_TEXT(p[i]->shape), name, GAN_TEXT(list[i]->shape));
+    }
+}
+
+/* Fails unless low <= value < high; the first parameter's context tells. */
+static void check_range(const char *what, const char *name, gan_tensor *const p[], double value, double low,
+                        double high)
+{
+    if (!(value >= low && value < high))
+        gan_fail(p[0]->ctx, GAN_ERROR_ARGUMENT, "%s: %s must be at least %g and below %g, got %g", what, name, low,
+                 high, value);
 }
 
 struct adam_work {
@@ -129,6 +169,15 @@ static void adam_job(void *work, int64_t begin, int64_t end)
 void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_tensor *const m[], gan_tensor *const v[],
                const gan_adam_options *o)
 {
+    if (count == 0)
+        return;
+    gan_parallel(p[0]->ctx, 0, 1, NULL, NULL); /* fails here when cancelled, before anything changes */
+    check_range("adam", "lr", p, o->lr, -HUGE_VAL, HUGE_VAL);
+    check_range("adam", "beta1", p, o->beta1, 0, 1);
+    check_range("adam", "beta2", p, o->beta2, 0, 1);
+    check_range("adam", "eps", p, o->eps, 0, HUGE_VAL);
+    check_range("adam", "weight_decay", p, o->weight_decay, 0, HUGE_VAL);
+    check_range("adam", "step", p, (double)o->step, 1, 0x1p53);
     check_list("adam", "gradient", count, p, grad);
     check_list("adam", "first moment", count, p, m);
     check_list("adam", "second moment", count, p, v);
@@ -136,8 +185,6 @@ void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_t
         check_leaf(p[i], "adam");
         check_leaf(m[i], "adam");
         check_leaf(v[i], "adam");
-        if (o->step < 1)
-            gan_fail(p[i]->ctx, GAN_ERROR_ARGUMENT, "adam: steps count from 1, got %lld", (long long)o->step);
     }
     gan_adam_constants k = {
         .beta1 = (gan_real)o->beta1,
@@ -153,7 +200,24 @@ void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_t
     for (int i = 0; i < count; i++) {
         struct adam_work work = {p[i]->ctx->kernels, k, gan_write(p[i]), gan_write(m[i]), gan_write(v[i]),
                                  grad[i]->data};
-        gan_parallel(p[i]->ctx, p[i]->numel, GAN_GRAIN, adam_job, &work);
+        gan_parallel_whole(p[i]->ctx, p[i]->numel, GAN_GRAIN, adam_job, &work);
+    }
+}
+
+struct sgd_work {
+    gan_real *p, *v; /* v: NULL without momentum */
+    const gan_real *g;
+    gan_real lr, momentum, decay;
+};
+
+static void sgd_job(void *work, int64_t begin, int64_t end)
+{
+    const struct sgd_work w = *(struct sgd_work *)work;
+    for (int64_t i = begin; i < end; i++) {
+        gan_real d = w.g[i] + w.decay * w.p[i];
+        if (w.v)
+            d = w.v[i] = w.momentum * w.v[i] + d;
+        w.p[i] -= w.lr * d;
     }
 }
 
@@ -161,6 +225,12 @@ void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_t
 void gan_sgd_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_tensor *const velocity[], double lr,
               double momentum, double weight_decay)
 {
+    if (count == 0)
+        return;
+    gan_parallel(p[0]->ctx, 0, 1, NULL, NULL); /* as above */
+    check_range("sgd", "lr", p, lr, -HUGE_VAL, HUGE_VAL);
+    check_range("sgd", "momentum", p, momentum, 0, HUGE_VAL);
+    check_range("sgd", "weight_decay", p, weight_decay, 0, HUGE_VAL);
     check_list("sgd", "gradient", count, p, grad);
     if (velocity)
         check_list("sgd", "velocity", count, p, velocity);
@@ -170,13 +240,9 @@ void gan_sgd_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_te
             check_leaf(velocity[i], "sgd");
     }
     for (int i = 0; i < count; i++) {
-        gan_real *to = gan_write(p[i]), *v = velocity ? gan_write(velocity[i]) : NULL;
-        const gan_real *g = grad[i]->data;
-        for (int64_t j = 0; j < p[i]->numel; j++) {
-            gan_real d = g[j] + (gan_real)weight_decay * to[j];
-            if (v)
-                d = v[j] = (gan_real)momentum * v[j] + d;
-            to[j] -= (gan_real)lr * d;
-        }
+        struct sgd_work work = {gan_write(p[i]),    velocity ? gan_write(velocity[i]) : NULL,
+                                grad[i]->data,      (gan_real)lr,
+                                (gan_real)momentum, (gan_real)weight_decay};
+        gan_parallel_whole(p[i]->ctx, p[i]->numel, GAN_GRAIN, sgd_job, &work);
     }
 }

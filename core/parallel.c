@@ -61,8 +61,9 @@ static void leave_kernel(fp_state before)
 
 struct gan_workers {
     gan_context *ctx;
-    int threads; /* the caller included */
-    int started; /* threads that run, the caller not included */
+    int threads;   /* the caller included */
+    pid_t process; /* that the threads belong to: a forked child has none of them */
+    int started;   /* threads that run, the caller not included */
     pthread_t *ids;
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
@@ -73,6 +74,7 @@ struct gan_workers {
     gan_job *job; /* the current job */
     void *work;
     int64_t count, grain;
+    bool whole; /* not to be left half done by a cancel */
     _Atomic int64_t next;
 };
 
@@ -80,7 +82,7 @@ static void run_pieces(struct gan_workers *w)
 {
     for (;;) {
         int64_t begin = atomic_fetch_add(&w->next, w->grain);
-        if (begin >= w->count || w->ctx->cancelled)
+        if (begin >= w->count || (w->ctx->cancelled && !w->whole))
             return;
         int64_t end = w->count - begin > w->grain ? begin + w->grain : w->count;
         w->job(w->work, begin, end);
@@ -122,6 +124,19 @@ static void start_workers(struct gan_workers *w)
         w->threads = w->started + 1; /* the system gives no more: carry on with what there is */
 }
 
+/* In a forked child the threads are gone, and the lock may be held for ever: it starts over. */
+static void notice_fork(struct gan_workers *w)
+{
+    if (w->process == getpid())
+        return;
+    w->process = getpid();
+    w->started = w->busy = 0;
+    w->job_number = 0;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    pthread_cond_init(&w->done, NULL);
+}
+
 bool gan_workers_open(gan_context *ctx, int threads)
 {
     if (threads <= 0) {
@@ -138,6 +153,7 @@ bool gan_workers_open(gan_context *ctx, int threads)
     w->ctx = ctx;
     w->threads = threads;
     w->ids = ids;
+    w->process = getpid();
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
     pthread_cond_init(&w->done, NULL);
@@ -150,6 +166,7 @@ void gan_workers_close(gan_context *ctx)
     struct gan_workers *w = ctx->workers;
     if (!w)
         return;
+    notice_fork(w);
     pthread_mutex_lock(&w->lock);
     w->quit = true;
     pthread_cond_broadcast(&w->wake);
@@ -174,9 +191,10 @@ void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, 
     struct gan_workers *w = ctx->workers;
     fp_state before = enter_kernel();
     if (count <= grain || w->threads == 1) {
-        for (int64_t begin = 0; begin < count && !ctx->cancelled; begin += grain)
+        for (int64_t begin = 0; begin < count && (w->whole || !ctx->cancelled); begin += grain)
             job(work, begin, count - begin > grain ? begin + grain : count);
     } else {
+        notice_fork(w);
         if (w->started < w->threads - 1)
             start_workers(w);
         pthread_mutex_lock(&w->lock);
@@ -196,6 +214,13 @@ void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, 
         pthread_mutex_unlock(&w->lock);
     }
     leave_kernel(before);
-    if (ctx->cancelled)
+    if (ctx->cancelled && !w->whole)
         gan_fail(ctx, GAN_ERROR_CANCELLED, "cancelled");
+}
+
+void gan_parallel_whole(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work)
+{
+    ctx->workers->whole = true;
+    gan_parallel(ctx, count, grain, job, work);
+    ctx->workers->whole = false;
 }

@@ -127,7 +127,8 @@ gan_tensor *gan_expand(gan_tensor *x, gan_shape shape)
     gan_context *ctx = x->ctx;
     gan_checked_numel(ctx, shape);
     check_broadcasts_to(ctx, "expand", x->shape, shape);
-    if (gan_same_shape(x->shape, shape))
+    if (gan_same_shape(x->shape, shape) &&
+        ctx->recording) /* a leaf must not share numbers: it may be changed in place */
         return GAN_RECORD(gan_view(x, shape), &expand_op, ((gan_attributes){{0}, {0}}), x);
     gan_tensor *y = gan_new(ctx, shape);
     gan_broadcast_copy(y, x);
@@ -185,8 +186,9 @@ gan_tensor *gan_mean(gan_tensor *x, gan_axes over, bool keep)
 
 gan_tensor *gan_var(gan_tensor *x, gan_axes over, bool keep)
 {
-    kept_shape(x, "var", over);
-    return gan_mean(gan_square(gan_sub(x, gan_mean(x, over, true))), over, keep);
+    gan_shape shape = kept_shape(x, "var", over);
+    gan_tensor *squares = gan_square(gan_sub(x, gan_mean(x, over, true)));
+    return drop_axes(gan_affine(gan_sum_to(squares, shape), 1 / (reduced_count(x, over) - 1), 0), over, keep);
 }
 
 /* The gradient of a norm at 0 is 0: there the root is taken of 1 instead. A NaN stays one. */

@@ -155,9 +155,23 @@ gan_real gan_item(const gan_tensor *t)
     return t->data[0];
 }
 
+struct finite_work {
+    const gan_tensor *t;
+    _Atomic bool finite;
+};
+
+static void finite_job(void *work, int64_t begin, int64_t end)
+{
+    struct finite_work *w = work;
+    if (!w->t->ctx->kernels->all_finite(end - begin, w->t->data + begin))
+        w->finite = false;
+}
+
 bool gan_all_finite(const gan_tensor *t)
 {
-    return t->ctx->kernels->all_finite(t->numel, t->data);
+    struct finite_work work = {t, true};
+    gan_parallel_whole(t->ctx, t->numel, GAN_GRAIN, finite_job, &work);
+    return work.finite;
 }
 
 /* ---- Making ---- */

@@ -35,6 +35,7 @@ typedef enum gan_binary {
     GAN_SUB,
     GAN_MUL,
     GAN_DIV,
+    GAN_POWER,
     GAN_EQ,
     GAN_LT,
     GAN_LE,
@@ -45,9 +46,26 @@ typedef enum gan_binary {
     GAN_BINARY_COUNT
 } gan_binary;
 
+/* The losses of one score: functions of u = sign*x and p, as score.c has them. */
+typedef enum gan_score_row {
+    GAN_SCORE_LOGISTIC,      /* log(1 + e^u) - p*u */
+    GAN_SCORE_HINGE,         /* max(0, p + u) */
+    GAN_SCORE_SQUARED_HINGE, /* max(0, p + u)^2 */
+    GAN_SCORE_SMOOTH_HINGE,  /* the same with a parabola of width p for a corner */
+    GAN_SCORE_SQUARE,        /* (u - p)^2 / 2 */
+    GAN_SCORE_PARABOLA,      /* u + p*u^2 */
+    GAN_SCORE_EXPONENTIAL,   /* e^(u + p) */
+    GAN_SCORE_TANH,          /* p*tanh(u) */
+    GAN_SCORE_COUNT
+} gan_score_row;
+
 typedef void gan_unary_kernel(int64_t n, const gan_real *x, gan_real *y, gan_real p, gan_real q);
 typedef void gan_binary_kernel(int64_t n, const gan_real *a, int64_t sa, const gan_real *b, int64_t sb, gan_real *y,
                                gan_real p, gan_real q);
+
+/* Value, and where they are wanted (not NULL) slope and curvature, by x. */
+typedef void gan_score_kernel(int64_t n, const gan_real *x, gan_real *value, gan_real *slope, gan_real *curvature,
+                              gan_real sign, gan_real p);
 
 /* What Adam's kernel needs once the step's corrections are worked out, in double, and rounded. */
 typedef struct gan_adam_constants {
@@ -64,6 +82,7 @@ typedef struct gan_kernels {
     const char *name;
     gan_unary_kernel *unary[GAN_UNARY_COUNT];
     gan_binary_kernel *binary[GAN_BINARY_COUNT];
+    gan_score_kernel *score[GAN_SCORE_COUNT];
 
     gan_real (*sum)(int64_t n, const gan_real *x);
     bool (*all_finite)(int64_t n, const gan_real *x);

@@ -165,7 +165,7 @@ UNARY(tangent_h, k_tanh(x))
 UNARY(error_function, LIBM(erf)(x))
 UNARY(sigmoid, k_sigmoid(x))
 UNARY(softplus, k_softplus(x))
-UNARY(leaky, x > 0 ? x : p * x)
+UNARY(leaky, x > 0 ? x : (p == 0 && x < 0 ? 0 : p * x))
 UNARY(clamp, x < p ? p : (x > q ? q : x))
 UNARY(sign, (gan_real)(x > 0) - (gan_real)(x < 0))
 UNARY(absolute, x < 0 ? -x : x)
@@ -193,13 +193,50 @@ BINARY(add, a + b)
 BINARY(subtract, a - b)
 BINARY(multiply, a *b)
 BINARY(divide, a / b)
+BINARY(to_power, LIBM(pow)(a, b))
 BINARY(equal, (gan_real)(a == b))
 BINARY(less, (gan_real)(a < b))
 BINARY(less_equal, (gan_real)(a <= b))
-BINARY(leaky_slope, b > 0 ? a : p * a)
+BINARY(leaky_slope, b > 0 ? a : (p == 0 ? 0 : p * a))
 BINARY(inside, b >= p && b <= q ? a : 0)
 BINARY(masked, a != 0 ? b : 0)
 BINARY(unmasked, a != 0 ? 0 : b)
+
+/* ---- Losses of one score ---- */
+
+/* A row: v as a function of u and p; value, slope and curvature as functions of v and p. */
+#define SCORE(name, v_of, value_of, slope_of, curvature_of)                                                            \
+    static void name(int64_t n, const gan_real *restrict xs, gan_real *restrict value, gan_real *restrict slope,       \
+                     gan_real *restrict curvature, gan_real sign, gan_real p)                                          \
+    {                                                                                                                  \
+        if (!slope || !curvature) {                                                                                    \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                gan_real u = sign * xs[i];                                                                             \
+                gan_real v = (v_of);                                                                                   \
+                value[i] = (value_of);                                                                                 \
+            }                                                                                                          \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            gan_real u = sign * xs[i];                                                                                 \
+            gan_real v = (v_of);                                                                                       \
+            value[i] = (value_of);                                                                                     \
+            slope[i] = sign * (slope_of);                                                                              \
+            curvature[i] = (curvature_of);                                                                             \
+        }                                                                                                              \
+    }
+
+/* clang-format off */
+SCORE(logistic, u, k_softplus(v) - p * v, k_sigmoid(v) - p, k_sigmoid(v) * k_sigmoid(-v))
+SCORE(hinge, p + u, v < 0 ? 0 : v, v > 0 ? 1 : 0, 0)
+SCORE(squared_hinge, p + u, v < 0 ? 0 : v * v, v < 0 ? 0 : 2 * v, v > 0 ? 2 : 0)
+SCORE(smooth_hinge, p + u, v < 0 ? 0 : v < p ? v * v / (2 * p) : v - p / 2, v < 0 ? 0 : v < p ? v / p : 1,
+      v > 0 && v < p ? 1 / p : 0)
+SCORE(score_square, u - p, v * v / 2, v, 1)
+SCORE(parabola, u, v + p * v * v, 1 + 2 * p * v, 2 * p)
+SCORE(score_exponential, k_exp(u + p), v, v, v)
+SCORE(score_tanh, k_tanh(u), p * v, p * (1 - v * v), -2 * p * v * (1 - v * v))
+/* clang-format on */
 
 /* ---- Sums ---- */
 
@@ -326,6 +363,7 @@ const gan_kernels NAME(gan_kernels_, GAN_KERNEL_SET) = {
                [GAN_SUB] = subtract,
                [GAN_MUL] = multiply,
                [GAN_DIV] = divide,
+               [GAN_POWER] = to_power,
                [GAN_EQ] = equal,
                [GAN_LT] = less,
                [GAN_LE] = less_equal,
@@ -333,6 +371,14 @@ const gan_kernels NAME(gan_kernels_, GAN_KERNEL_SET) = {
                [GAN_INSIDE] = inside,
                [GAN_MASKED] = masked,
                [GAN_UNMASKED] = unmasked},
+    .score = {[GAN_SCORE_LOGISTIC] = logistic,
+              [GAN_SCORE_HINGE] = hinge,
+              [GAN_SCORE_SQUARED_HINGE] = squared_hinge,
+              [GAN_SCORE_SMOOTH_HINGE] = smooth_hinge,
+              [GAN_SCORE_SQUARE] = score_square,
+              [GAN_SCORE_PARABOLA] = parabola,
+              [GAN_SCORE_EXPONENTIAL] = score_exponential,
+              [GAN_SCORE_TANH] = score_tanh},
     .sum = sum,
     .all_finite = all_finite,
     .axpy = axpy,

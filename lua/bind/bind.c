@@ -82,7 +82,10 @@ static struct binding *binding(lua_State *L)
 
 gan_context *ganlua_context(lua_State *L)
 {
-    return binding(L)->ctx;
+    gan_context *ctx = binding(L)->ctx;
+    if (!ctx)
+        luaL_error(L, "ganlua: this state is closing");
+    return ctx;
 }
 
 void ganlua_set_interrupt_poll(lua_State *L, const char *(*poll)(void *user), void *user)
@@ -144,6 +147,8 @@ void ganlua_enter(lua_State *L, ganlua_work *work, void *argument)
     struct binding *b = binding(L);
     if (!b->ctx)
         luaL_error(L, "ganlua: this state is closing");
+    if (ganlua_in_finalizer(L)) /* the call it interrupted holds the pool and its arguments */
+        ganlua_error_at_user(L, "a finalizer (__gc) cannot work with tensors");
     gan_pool_release(b->ctx, 0);
     pace_collector(L, b);
     if (attempt(b, work, argument))
@@ -301,15 +306,20 @@ gan_tensor **ganlua_check_tensors(lua_State *L, int index, const char *function,
     lua_Unsigned n = lua_rawlen(L, index);
     if (n > 1 << 24)
         ganlua_error_at_user(L, "%s: argument '%s' is too long", function, argument);
-    gan_tensor **list = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *list, 0);
+    /* The tensors hang on the array too: a finalizer may take them out of the table. */
+    gan_tensor **list = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *list, 1);
+    lua_createtable(L, (int)n, 0);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, -3, 1);
     for (lua_Unsigned i = 0; i < n; i++) {
         lua_rawgeti(L, index, (lua_Integer)i + 1);
         list[i] = ganlua_to_tensor(L, -1);
         if (!list[i])
             ganlua_error_at_user(L, "%s: argument '%s' must be a list of tensors, but item %d is %s", function,
                                  argument, (int)i + 1, describe(L, lua_gettop(L)));
-        lua_pop(L, 1);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
+    lua_pop(L, 1);
     *count = (int)n;
     return list;
 }

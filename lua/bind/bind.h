@@ -17,7 +17,8 @@
 
 /* ---- For ganlua.c and main.c ---- */
 
-/* The state's context; opens one of its own (threads and seed from the settings) where none was adopted. */
+/* The state's context; opens one of its own (seed 1, a thread for each core) where none was adopted. Raises
+ * when the state is closing. */
 gan_context *ganlua_context(lua_State *L);
 /* Makes the state use ctx, which the caller closes after the state. Errors become Lua errors. */
 void ganlua_adopt_context(lua_State *L, gan_context *ctx);
@@ -35,6 +36,11 @@ typedef void ganlua_work(gan_context *ctx, void *argument);
 
 /* Runs work, which calls the core and not Lua. Raises what the core fails with. Paces the collector. */
 void ganlua_enter(lua_State *L, ganlua_work *work, void *argument);
+/* True inside a finalizer (Lua 5.4.4 and later): there the collector answers no question. */
+static inline bool ganlua_in_finalizer(lua_State *L)
+{
+    return lua_gc(L, LUA_GCCOUNT) < 0;
+}
 /* Collects garbage when more than half of the memory cap is used: for work that cannot be done twice. */
 void ganlua_collect_if_tight(lua_State *L);
 

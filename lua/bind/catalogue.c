@@ -51,7 +51,7 @@ enum role { DIFFERENTIABLE, CONSTANT, PLACES /* a constant whose numbers are pla
     OP(div, DIFFERENTIABLE, "a:tensor b:tensor", gan_div(T(0), T(1)), "a / b, broadcast") \
     OP(affine, DIFFERENTIABLE, "x:tensor scale:number shift:number=0", gan_affine(T(0), N(1), N(2)), "scale*x + shift") \
     OP(neg, DIFFERENTIABLE, "x:tensor", gan_neg(T(0)), "-x") \
-    OP(pow, DIFFERENTIABLE, "x:tensor exponent:tensor", power(ctx, a), "x^exponent; for an exponent that is a tensor, x must be positive") \
+    OP(pow, DIFFERENTIABLE, "x:tensor exponent:tensor", power(ctx, a), "x^exponent, broadcast; the gradient to a tensor exponent is 0 where x <= 0") \
     OP(exp, DIFFERENTIABLE, "x:tensor", gan_exp(T(0)), "e^x") \
     OP(log, DIFFERENTIABLE, "x:tensor", gan_log(T(0)), "natural logarithm") \
     OP(sqrt, DIFFERENTIABLE, "x:tensor", gan_sqrt(T(0)), "square root") \
@@ -70,6 +70,14 @@ enum role { DIFFERENTIABLE, CONSTANT, PLACES /* a constant whose numbers are pla
     OP(clamp, DIFFERENTIABLE, "x:tensor low:number high:number", gan_clamp(T(0), N(1), N(2)), "x, at least low and at most high") \
     OP(sign, DIFFERENTIABLE, "x:tensor", gan_sign(T(0)), "-1, 0 or 1; its gradient is 0") \
     OP(abs, DIFFERENTIABLE, "x:tensor", gan_abs(T(0)), "|x|") \
+    OP(score_logistic, DIFFERENTIABLE, "x:tensor sign:number=1 target:number=0", gan_score_logistic(T(0), N(1), N(2)), "log(1 + e^u) - target*u, u = sign*x") \
+    OP(score_hinge, DIFFERENTIABLE, "x:tensor sign:number=1 margin:number=1", gan_score_hinge(T(0), N(1), N(2)), "max(0, margin + u), u = sign*x") \
+    OP(score_squared_hinge, DIFFERENTIABLE, "x:tensor sign:number=1 margin:number=1", gan_score_squared_hinge(T(0), N(1), N(2)), "max(0, margin + u)^2, u = sign*x") \
+    OP(score_smooth_hinge, DIFFERENTIABLE, "x:tensor sign:number=1 margin:number=1", gan_score_smooth_hinge(T(0), N(1), N(2)), "max(0, margin + u), u = sign*x, with a parabola of width margin for a corner") \
+    OP(score_square, DIFFERENTIABLE, "x:tensor target:number=0", gan_score_square(T(0), N(1)), "(x - target)^2 / 2") \
+    OP(score_parabola, DIFFERENTIABLE, "x:tensor bend:number", gan_score_parabola(T(0), N(1)), "x + bend*x^2") \
+    OP(score_exponential, DIFFERENTIABLE, "x:tensor sign:number=1 shift:number=0", gan_score_exponential(T(0), N(1), N(2)), "e^(u + shift), u = sign*x") \
+    OP(score_tanh, DIFFERENTIABLE, "x:tensor sign:number=1 height:number=1", gan_score_tanh(T(0), N(1), N(2)), "height * tanh(u), u = sign*x") \
     OP(eq, CONSTANT, "a:tensor b:tensor", gan_eq(T(0), T(1)), "1 where a == b, 0 elsewhere; a constant") \
     OP(lt, CONSTANT, "a:tensor b:tensor", gan_lt(T(0), T(1)), "1 where a < b, 0 elsewhere; a constant") \
     OP(le, CONSTANT, "a:tensor b:tensor", gan_le(T(0), T(1)), "1 where a <= b, 0 elsewhere; a constant") \
@@ -78,7 +86,7 @@ enum role { DIFFERENTIABLE, CONSTANT, PLACES /* a constant whose numbers are pla
     OP(where, DIFFERENTIABLE, "mask:tensor a:tensor b:tensor", gan_where(T(0), T(1), T(2)), "a where mask is not 0, b elsewhere; no gradient to mask") \
     OP(sum, DIFFERENTIABLE, "x:tensor dims:axes keepdim:flag", gan_sum(T(0), AXES(1), FLAG(2)), "sum over all, one, or several dimensions") \
     OP(mean, DIFFERENTIABLE, "x:tensor dims:axes keepdim:flag", gan_mean(T(0), AXES(1), FLAG(2)), "mean over all, one, or several dimensions") \
-    OP(var, DIFFERENTIABLE, "x:tensor dims:axes keepdim:flag", gan_var(T(0), AXES(1), FLAG(2)), "variance, divided by n") \
+    OP(var, DIFFERENTIABLE, "x:tensor dims:axes keepdim:flag", gan_var(T(0), AXES(1), FLAG(2)), "unbiased variance, divided by n - 1") \
     OP(max, DIFFERENTIABLE, "x:tensor dims:axes keepdim:flag", gan_max(T(0), AXES(1), FLAG(2)), "the largest; its gradient goes to the first of them") \
     OP(min, DIFFERENTIABLE, "x:tensor dims:axes keepdim:flag", gan_min(T(0), AXES(1), FLAG(2)), "the smallest; its gradient goes to the first of them") \
     OP(norm, DIFFERENTIABLE, "x:tensor dims:axes keepdim:flag", gan_norm(T(0), AXES(1), FLAG(2)), "Euclidean norm; its gradient at 0 is 0") \
@@ -117,13 +125,11 @@ enum role { DIFFERENTIABLE, CONSTANT, PLACES /* a constant whose numbers are pla
     OP(linspace, MAKER, "from:number to:number n:integer", gan_linspace(ctx, N(0), N(1), I(2)), "n numbers from one to the other, both included")
 /* clang-format on */
 
-/* x^p for a number p is exact for small whole ones; for a tensor p it is e^(p log x). */
+/* x^p for a number p is exact for small whole ones. */
 static gan_tensor *power(gan_context *ctx, const struct value *a)
 {
     (void)ctx;
-    if (a[1].is_number)
-        return gan_pow(T(0), N(1));
-    return gan_exp(gan_mul(T(1), gan_log(T(0))));
+    return a[1].is_number ? gan_pow(T(0), N(1)) : gan_power(T(0), T(1));
 }
 
 #define CALL(name, role, arguments, expression, doc)                                                                   \
@@ -347,9 +353,12 @@ static void read_value(lua_State *L, struct call *c, int i, int at)
         v->integer = ganlua_check_integer(L, at, function, p->name);
         break;
     case PLACE:
-        v->integer = ganlua_check_integer(L, at, function, p->name) - 1;
+        v->integer = ganlua_check_integer(L, at, function, p->name);
+        v->integer -= v->integer > INT64_MIN;
         return;
     case FLAG_KIND:
+        if (!absent && !lua_isboolean(L, at))
+            ganlua_bad_argument(L, at, function, p->name, "true or false (several dimensions are a list: {1, 2})");
         v->integer = lua_toboolean(L, at);
         return;
     case AXIS_KIND:
@@ -392,7 +401,8 @@ static void read_arguments(lua_State *L, struct call *c)
     for (int i = 0; i < c->count; i++) {
         int at = i + 1;
         enum kind kind = c->parameters[i].kind;
-        if (!options && at <= given && lua_istable(L, at) && (!takes_table(kind) || is_options(L, at))) {
+        bool empty = lua_istable(L, at) && lua_rawlen(L, at) == 0 && !takes_table(kind); /* no options at all */
+        if (!options && at <= given && (empty || is_options(L, at))) {
             const char *names[MOST_ARGUMENTS + 1] = {0};
             for (int j = i; j < c->count; j++)
                 names[j - i] = c->parameters[j].name;

@@ -67,24 +67,48 @@ static bool is_folder(const char *path)
     return stat(path, &at) == 0 && S_ISDIR(at.st_mode);
 }
 
+static _Noreturn void cannot_make(lua_State *L, const char *path, int reason)
+{
+    ganlua_error_at_user(L, "cannot make folder %s: %s", path, strerror(reason));
+}
+
+/* Makes the folders that the first `length` bytes of path name, one inside the other; those that are there are fine. */
+static void make_folders(lua_State *L, const char *path, size_t length)
+{
+    for (size_t end = 1; end <= length; end++) {
+        if (end < length && path[end] != '/')
+            continue;
+        const char *part = lua_pushlstring(L, path, end);
+        if (mkdir(part, 0777) != 0) {
+            int reason = errno == EEXIST ? ENOTDIR : errno;
+            if (!is_folder(part)) /* an existing parent on a read-only system says EROFS */
+                cannot_make(L, path, reason);
+        }
+        lua_pop(L, 1);
+    }
+}
+
 /* core.make_directory(path): its parents too; one that is there is fine */
 static int make_directory(lua_State *L)
 {
-    const char *path = ganlua_check_string(L, 1, "make_directory", "path", NULL);
-    for (size_t end = 1; path[0]; end++) {
-        if (path[end] != '/' && path[end] != 0)
-            continue;
-        const char *part = lua_pushlstring(L, path, end);
-        if (mkdir(part, 0777) != 0 && !(errno == EEXIST && is_folder(part))) {
-            int reason = errno == EEXIST ? ENOTDIR : errno;
-            if (!is_folder(part)) /* an existing parent on a read-only system says EROFS */
-                ganlua_error_at_user(L, "cannot make folder %s: %s", path, strerror(reason));
-        }
-        lua_pop(L, 1);
-        if (path[end] == 0)
-            break;
-    }
+    size_t length;
+    const char *path = ganlua_check_string(L, 1, "make_directory", "path", &length);
+    make_folders(L, path, length);
     return 0;
+}
+
+/* core.create_directory(path) -> true, or false where something of that name is; its parents are made too */
+static int create_directory(lua_State *L)
+{
+    const char *path = ganlua_check_string(L, 1, "create_directory", "path", NULL);
+    const char *name = strrchr(path, '/');
+    if (name && name > path)
+        make_folders(L, path, (size_t)(name - path));
+    bool made = mkdir(path, 0777) == 0;
+    if (!made && errno != EEXIST)
+        cannot_make(L, path, errno);
+    lua_pushboolean(L, made);
+    return 1;
 }
 
 static int exists(lua_State *L)
@@ -179,12 +203,16 @@ static int safetensors_encode(lua_State *L)
     struct tensors_work w = {.count = count_pairs(L, 1), .metadata_count = count_pairs(L, 2)};
     w.tensors = lua_newuserdatauv(L, (size_t)(w.count + 1) * sizeof *w.tensors, 0);
     w.metadata = lua_newuserdatauv(L, (size_t)(w.metadata_count + 1) * sizeof *w.metadata, 0);
+    lua_createtable(L, (int)(w.count < 1 << 24 ? w.count : 0), 0); /* anchors: a finalizer may empty the table */
+    int anchors = lua_gettop(L);
     int64_t i = 0;
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), i++) {
         if (lua_type(L, -2) != LUA_TSTRING)
             ganlua_error_at_user(L, "save: names must be strings, got a %s", luaL_typename(L, -2));
         w.tensors[i].name = lua_tostring(L, -2);
         w.tensors[i].tensor = ganlua_check_tensor(L, lua_gettop(L), "save", w.tensors[i].name);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, anchors, i + 1);
     }
     i = 0;
     for (lua_pushnil(L); w.metadata_count && lua_next(L, 2); lua_pop(L, 1), i++) {
@@ -229,6 +257,7 @@ static int safetensors_decode(lua_State *L)
 static const luaL_Reg functions[] = {{"read_file", read_file},
                                      {"write_file", write_file},
                                      {"make_directory", make_directory},
+                                     {"create_directory", create_directory},
                                      {"exists", exists},
                                      {"is_directory", is_directory},
                                      {"list_directory", list_directory},

@@ -16,9 +16,10 @@ static bool field(lua_State *L, int index, const char *name)
     return !lua_isnil(L, -1);
 }
 
-static bool flag_field(lua_State *L, int index, const char *name)
+static bool flag_field(lua_State *L, int index, const char *function, const char *name)
 {
-    field(L, index, name);
+    if (field(L, index, name) && !lua_isboolean(L, -1))
+        ganlua_bad_argument(L, lua_gettop(L), function, name, "true or false");
     bool on = lua_toboolean(L, -1);
     lua_pop(L, 1);
     return on;
@@ -66,8 +67,8 @@ static int grad(lua_State *L)
     struct grad_work w = {.y = ganlua_check_tensor(L, 1, "grad", "y")};
     w.targets = ganlua_check_tensors(L, 2, "grad", "xs", &w.count);
     check_option_table(L, 3, "grad", names);
-    w.options.create_graph = flag_field(L, 3, "create_graph");
-    w.options.consume = flag_field(L, 3, "consume");
+    w.options.create_graph = flag_field(L, 3, "grad", "create_graph");
+    w.options.consume = flag_field(L, 3, "grad", "consume");
     if (field(L, 3, "grad_output"))
         w.options.grad_output = ganlua_check_tensor(L, lua_gettop(L), "grad", "grad_output");
     if (field(L, 3, "unused")) {
@@ -112,18 +113,19 @@ static int restore_recording(lua_State *L)
     return 0;
 }
 
-static int no_grad_done(lua_State *L, int status, lua_KContext base)
+/* In a coroutine: an error that kills one closes nothing, so it is caught here and passed on. */
+static int no_grad_in_coroutine(lua_State *L)
 {
-    (void)status;
-    lua_closeslot(L, (int)base);
-    return lua_gettop(L) - (int)base;
+    gan_context *ctx = ganlua_context(L);
+    bool before = gan_set_recording(ctx, false);
+    int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    gan_set_recording(ctx, before);
+    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
-/* core.no_grad(f, ...) -> what f returns; nothing in f records. The user's lines stay in a traceback. */
-static int no_grad(lua_State *L)
+/* In the main thread: nothing is caught, so that a traceback shows the user's lines. */
+static int no_grad_in_main(lua_State *L)
 {
-    if (lua_isnoneornil(L, 1))
-        ganlua_bad_argument(L, 1, "no_grad", "f", "a function");
     bool *before = lua_newuserdatauv(L, sizeof *before, 0);
     *before = gan_recording(ganlua_context(L));
     lua_createtable(L, 0, 1);
@@ -133,8 +135,23 @@ static int no_grad(lua_State *L)
     lua_insert(L, 1);
     lua_toclose(L, 1);
     gan_set_recording(ganlua_context(L), false);
-    lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, no_grad_done);
-    return no_grad_done(L, LUA_OK, 1);
+    lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+    lua_closeslot(L, 1);
+    return lua_gettop(L) - 1;
+}
+
+/* core.no_grad(f, ...) -> what f returns; nothing in f records, and errors restore what was.
+ * f cannot yield: recording is the context's, and whoever ran meanwhile would find it off. */
+static int no_grad(lua_State *L)
+{
+    if (!lua_isfunction(L, 1)) {
+        if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL)
+            ganlua_bad_argument(L, 1, "no_grad", "f", "a function");
+        lua_pop(L, 1);
+    }
+    bool is_main = lua_pushthread(L);
+    lua_pop(L, 1);
+    return is_main ? no_grad_in_main(L) : no_grad_in_coroutine(L);
 }
 
 /* ---- Optimisers ---- */
@@ -170,6 +187,13 @@ static gan_tensor **matching_list(lua_State *L, int index, const char *function,
     return list;
 }
 
+/* Steps count from 1; what is no whole number becomes 0, which the core refuses. */
+static int64_t step_field(lua_State *L, int index)
+{
+    double step = number_field(L, index, "adam_", "step", 1);
+    return step >= 1 && step < 0x1p53 ? (int64_t)step : 0;
+}
+
 /* core.adam_(p, g, m, v, {lr=, beta1=, beta2=, eps=, weight_decay=, decoupled=, step=}) */
 static int adam_(lua_State *L)
 {
@@ -187,8 +211,8 @@ static int adam_(lua_State *L)
         .beta2 = number_field(L, 5, "adam_", "beta2", 0.999),
         .eps = number_field(L, 5, "adam_", "eps", 1e-8),
         .weight_decay = number_field(L, 5, "adam_", "weight_decay", 0),
-        .decoupled = flag_field(L, 5, "decoupled"),
-        .step = (int64_t)number_field(L, 5, "adam_", "step", 1),
+        .decoupled = flag_field(L, 5, "adam_", "decoupled"),
+        .step = step_field(L, 5),
     };
     ganlua_enter(L, adam_work, &w);
     return 0;

@@ -225,6 +225,14 @@ static int release(lua_State *L)
     return 0;
 }
 
+/* t:free(), t's __close: not from a finalizer, which may interrupt a call that has t as an argument. */
+static int release_early(lua_State *L)
+{
+    if (ganlua_in_finalizer(L))
+        ganlua_error_at_user(L, "a finalizer (__gc) cannot free a tensor; dropping it is enough");
+    return release(L);
+}
+
 /* ---- In place ---- */
 
 struct change_work {
@@ -282,7 +290,9 @@ static void read_operand(lua_State *L, struct change_work *w, int index, const c
         w->u_is_number = true;
         w->b = lua_tonumber(L, index);
     } else {
-        w->u = ganlua_check_tensor(L, index, function, "u");
+        w->u = ganlua_to_tensor(L, index);
+        if (!w->u)
+            ganlua_bad_argument(L, index, function, "value", "a tensor or a number");
     }
 }
 
@@ -303,12 +313,13 @@ static int add_(lua_State *L)
     return finish_change(L, &w);
 }
 
+/* t:sub_(u, scale = 1) */
 static int sub_(lua_State *L)
 {
     struct change_work w = start_change(L, "sub_");
     w.how = SUB;
     read_operand(L, &w, 2, "sub_");
-    w.a = 1;
+    w.a = lua_isnoneornil(L, 3) ? 1 : ganlua_check_number(L, 3, "sub_", "scale");
     return finish_change(L, &w);
 }
 
@@ -372,6 +383,8 @@ static int cell(char *text, size_t size, gan_real x)
 {
     double v = (double)x;
     bool whole = v == floor(v) && fabs(v) < 1e6;
+    if (isnan(v))
+        return snprintf(text, size, "nan"); /* its sign says nothing */
     return snprintf(text, size, whole ? "%.0f" : fabs(v) >= 1e-4 && fabs(v) < 1e6 ? "%.4f" : "%.3e", v);
 }
 
@@ -456,16 +469,16 @@ static int tensor_tostring(lua_State *L)
 
 /* ---- Opening ---- */
 
-static const luaL_Reg methods[] = {{"shape", shape},  {"numel", numel}, {"item", item},     {"totable", totable},
-                                   {"free", release}, {"add_", add_},   {"sub_", sub_},     {"mul_", mul_},
-                                   {"copy_", copy_},  {"fill_", fill_}, {"clamp_", clamp_}, {"lerp_", lerp_},
-                                   {"set_", set_},    {NULL, NULL}};
+static const luaL_Reg methods[] = {{"shape", shape},        {"numel", numel}, {"item", item},     {"totable", totable},
+                                   {"free", release_early}, {"add_", add_},   {"sub_", sub_},     {"mul_", mul_},
+                                   {"copy_", copy_},        {"fill_", fill_}, {"clamp_", clamp_}, {"lerp_", lerp_},
+                                   {"set_", set_},          {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__newindex", tensor_newindex},
                                        {"__len", tensor_length},
                                        {"__tostring", tensor_tostring},
                                        {"__gc", release},
-                                       {"__close", release},
+                                       {"__close", release_early},
                                        {"__lt", no_order},
                                        {"__le", no_order},
                                        {"__concat", no_concat},

@@ -58,6 +58,51 @@ return function(core, gan)
   adversarial("hinge", gan.loss.hinge{margin = 0.8})
   adversarial("margin_ranking", gan.loss.margin_ranking{margin = 0.7}, true)
 
+  adversarial("squared_hinge", gan.loss.squared_hinge{margin = 0.8})
+  adversarial("smooth_hinge", gan.loss.smooth_hinge{margin = 0.8})
+  adversarial("least_squares", gan.loss.least_squares{real = 0.9, fake = -0.25, gen = 0.5})
+  adversarial("wasserstein", gan.loss.wasserstein{})
+  adversarial("relativistic", gan.loss.relativistic{}, true)
+  adversarial("relativistic_average", gan.loss.relativistic_average{}, true)
+  adversarial("kl_wasserstein", gan.loss.kl_wasserstein{})
+  adversarial("dual_contrastive", gan.loss.dual_contrastive{}, true)
+  adversarial("f_divergence", gan.loss.f_divergence{})
+
+  -- Small scores, for e^f grows fast; and further bases, smoothed labels.
+  local small = { numbers({3}, 12), numbers({3}, 13) }
+  local variants = {}
+  for label, loss in pairs{
+    kl = gan.loss.f_divergence{kind = "kl"}, reverse_kl = gan.loss.f_divergence{kind = "reverse_kl"},
+    pearson = gan.loss.f_divergence{kind = "pearson"}, tv = gan.loss.f_divergence{kind = "total_variation"},
+    ["relativistic hinge"] = gan.loss.relativistic{base = "hinge"},
+    ["relativistic least squares"] = gan.loss.relativistic{base = "least_squares"},
+    ["average hinge"] = gan.loss.relativistic_average{base = "hinge"},
+    ["average least squares"] = gan.loss.relativistic_average{base = "least_squares"},
+    ["smoothed labels"] = gan.loss.nonsaturating{smooth = 0.1},
+  } do
+    variants[#variants + 1] = { label = label .. ", discriminator", inputs = small, call = loss.d }
+    variants[#variants + 1] = { label = label .. ", generator", inputs = small,
+      call = function(f, r) return loss.g(f, r) + 0 * r:sum() end }
+  end
+  table.sort(variants, function(a, b) return a.label < b.label end)
+  group("loss variants", variants)
+
+  -- The fused losses of one score to the third derivative.
+  group("losses of one score", {
+    { label = "logistic", order = 3, inputs = { numbers({5}, 14, 2) },
+      call = function(x) return core.score_logistic(x, -1, 0.25) end },
+    { label = "exponential", order = 3, inputs = { numbers({5}, 15) },
+      call = function(x) return core.score_exponential(x, -1, 0.5) end },
+    { label = "tanh", order = 3, inputs = { numbers({5}, 16) },
+      call = function(x) return core.score_tanh(x, -1, 0.5) end },
+    { label = "squared hinge, of a product", order = 3, inputs = { numbers({3}, 17), numbers({3}, 18) },
+      call = function(x, y) return core.score_squared_hinge(x * y, 1, 3) end },
+    { label = "hinge", inputs = { values(-3, -0.75, 0.5, 2) }, call = function(x) return core.score_hinge(x, -1, 1) end,
+      equals = function(x) return core.relu(1 - x) end },
+    { label = "logistic of softplus", inputs = { values(-30, -2, 0.5, 40) },
+      call = function(x) return core.score_logistic(x) end, equals = core.softplus },
+  })
+
   group("loss.value", {
     { label = "minimax", inputs = { score_pairs[1][1], score_pairs[1][2] },
       call = function(r, f) return gan.loss.minimax{}.value(r, f) end },
@@ -87,9 +132,18 @@ return function(core, gan)
     { label = "one class", inputs = { numbers({3, 1}, 7) },
       call = function(y) return gan.loss.cross_entropy(y, core.tensor{0, 0, 0}) end },
   })
+  group("loss.multiclass_hinge", {
+    { label = "ordinary", inputs = { { shape = {3, 3}, 1, 0.5, -0.25, 2, -1, 0.125, -1, 1, 0.25 } },
+      call = function(y) return gan.loss.multiclass_hinge(y, core.tensor{0, 0, 2}) end },
+  })
+  group("loss.l1", {
+    { label = "ordinary", inputs = { values(1, -2, 3), values(0.5, 1, 4) }, call = gan.loss.l1 },
+  })
   group("loss.bce_with_logits", {
     { label = "ordinary", inputs = { numbers({5}, 8, 2.5) },
       call = function(y) return gan.loss.bce_with_logits(y, core.tensor{0, 1, 0.875, 0.25, 1}) end },
+    { label = "one target", inputs = { numbers({5}, 19, 2.5) },
+      call = function(y) return gan.loss.bce_with_logits(y, 0.9) end },
     { label = "extreme", inputs = { values(-40, 40, 60, -60) },
       call = function(y) return gan.loss.bce_with_logits(y, core.tensor{0, 0.875, 0, 1}) end },
   })

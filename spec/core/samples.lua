@@ -127,6 +127,24 @@ return function(core)
   samples("clamp", { { {5, values = {-2, -0.5, 0.25, 0.75, 2}} }, { {} }, { {0} } },
     function(x) return core.clamp(x, -1, 0.5) end)
 
+  -- The losses of one score: both signs, both sides of every corner, and far out.
+  for _, name in ipairs{"score_logistic", "score_hinge", "score_squared_hinge", "score_smooth_hinge"} do
+    local f = core[name]
+    samples(name, ordinary, function(x) return f(x) end)
+    sample(name, extreme, function(x) return f(x, -1, 0.75) end)
+    sample(name, { {7, values = {-3, -0.8125, -0.625, -0.25, 0.25, 0.625, 3}} }, function(x) return f(x, -1, 0.5) end)
+    sample(name, { {7, values = {-3, -0.8125, -0.625, -0.25, 0.25, 0.625, 3}} }, function(x) return f(x, 1, 0.5) end)
+  end
+  samples("score_square", ordinary, function(x) return core.score_square(x) end)
+  sample("score_square", extreme, function(x) return core.score_square(x, -0.5) end)
+  samples("score_parabola", ordinary, function(x) return core.score_parabola(x, 0.25) end)
+  for _, name in ipairs{"score_exponential", "score_tanh"} do
+    local f = core[name]
+    samples(name, ordinary, function(x) return f(x) end)
+    sample(name, { {2, 3} }, function(x) return f(x, -1, -0.75) end)
+  end
+  sample("score_tanh", extreme, function(x) return core.score_tanh(x, 1, 0.5) end)
+
   for _, name in ipairs{"eq", "lt", "le", "gt", "ge"} do
     samples(name, { { {4, values = {1, 2, 3, -1}}, {4, values = {1, 3, 2, -1}} }, { {2, 1}, {3} }, { {0, 2}, {2} } },
       function(a, b) return core[name](a, b) end, true)
@@ -147,10 +165,13 @@ return function(core)
       return { distinct = options.distinct, low = options.low, high = options.high, ... }
     end
     local reduce = core[name]
-    samples(name, { { input(2, 3) }, { input() }, { input(2, 1, 4) } }, function(x) return reduce(x) end)
+    samples(name, { { input(2, 3) }, { input(2, 1, 4) } }, function(x) return reduce(x) end)
+    if not options.several then -- what one number gives
+      sample(name, { input() }, function(x) return reduce(x) end)
+      sample(name, { input(2, 1, 2) }, function(x) return reduce(x, 2) end)
+    end
     sample(name, { input(2, 3, 2) }, function(x) return reduce(x, 2) end)
     sample(name, { input(2, 3, 2) }, function(x) return reduce(x, -1) end)
-    sample(name, { input(2, 1, 2) }, function(x) return reduce(x, 2) end)
     sample(name, { input(2, 3, 2) }, function(x) return reduce(x, {1, 3}) end)
     sample(name, { input(2, 3, 2) }, function(x) return reduce(x, {1, -1}, {keepdim = true}) end)
     sample(name, { input(2, 3, 2, 2) }, function(x) return reduce(x, {2}, {keepdim = true}) end)
@@ -158,7 +179,7 @@ return function(core)
   end
   reductions("sum", {})
   reductions("mean", {})
-  reductions("var", {})
+  reductions("var", { several = true })
   reductions("max", { distinct = true })
   reductions("min", { distinct = true })
   reductions("norm", { low = 0.25, high = 2 })

@@ -365,6 +365,118 @@ def make_losses():
     return {"adversarial": adversarial, "minimax_prob": prob, "classification": classification}
 
 
+def smooth_hinge(u, m):
+    """h(u), from its three pieces."""
+    return torch.where(u <= 0, m / 2 - u, torch.where(u < m, (m - u) ** 2 / (2 * m), torch.zeros_like(u))).mean()
+
+
+def relativistic(on_real):
+    return lambda r, f: on_real(r - f).mean(), lambda f, r: on_real(f - r).mean()
+
+
+def average(on_real, on_fake):
+    def d(r, f):
+        return on_real(r - f.mean()).mean() + on_fake(f - r.mean()).mean()
+    return d, lambda f, r: d(f, r)
+
+
+def log_mean_exp(f):
+    return torch.logsumexp(f, 0).squeeze() - math.log(f.numel())
+
+
+def contrast(a, b):
+    """log(1 + sum_j e^(b_j - a_i)), averaged over i: the row [0, b - a_i] against its first place."""
+    gaps = b.reshape(1, -1) - a.reshape(-1, 1)
+    return torch.logsumexp(torch.cat([torch.zeros_like(gaps[:, :1]), gaps], 1), 1).mean()
+
+
+def make_more_losses():
+    """The losses beside the first ones, with random numbers of their own: the other files' numbers stay."""
+    global random
+    kept, random = random, numpy.random.default_rng(7)
+    scores = {
+        "ordinary": (rand(7), rand(7)), "wide": (rand(5, low=-6, high=6), rand(5, low=-6, high=6)),
+        "far out": (tensor([-1e4, 4e3, 0.3, -0.7]), tensor([1e4, -4e3, -0.2, 0.6])),
+    }
+    js = math.log(2)
+
+    def divergence(a, c):
+        return lambda r, f: -a(r).mean() + c(f).mean(), lambda f, r: -c(f).mean()
+
+    def zero_sum(pair):
+        return pair + (lambda r, f: -pair[0](r, f),)
+
+    def usual(d, g):
+        return d, g, lambda r, f: d(r, f) + g(f, r)
+
+    def minus_f(f, r):
+        return -f.mean()
+
+    rows = {
+        "squared_hinge{}": usual(lambda r, f: (F.relu(1 - r) ** 2).mean() + (F.relu(1 + f) ** 2).mean(), minus_f),
+        "squared_hinge{margin = 0.4}":
+            usual(lambda r, f: (F.relu(0.4 - r) ** 2).mean() + (F.relu(0.4 + f) ** 2).mean(), minus_f),
+        "smooth_hinge{}": usual(lambda r, f: smooth_hinge(r, 1) + smooth_hinge(-f, 1), minus_f),
+        "smooth_hinge{margin = 2.5}": usual(lambda r, f: smooth_hinge(r, 2.5) + smooth_hinge(-f, 2.5), minus_f),
+        "least_squares{}": usual(lambda r, f: ((r - 1) ** 2).mean() / 2 + (f ** 2).mean() / 2,
+                                 lambda f, r: ((f - 1) ** 2).mean() / 2),
+        "least_squares{real = 0.9, fake = -1, gen = 0.25}":
+            usual(lambda r, f: ((r - 0.9) ** 2).mean() / 2 + ((f + 1) ** 2).mean() / 2,
+                  lambda f, r: ((f - 0.25) ** 2).mean() / 2),
+        "wasserstein{}": zero_sum((lambda r, f: f.mean() - r.mean(), minus_f)),
+        "nonsaturating{smooth = 0.1}":
+            (lambda r, f: F.binary_cross_entropy_with_logits(r, torch.full_like(r, 0.9)) + sp(f).mean(),
+             lambda f, r: sp(-f).mean(), log_loss_value),
+        "minimax{smooth = 0.2}":
+            (lambda r, f: F.binary_cross_entropy_with_logits(r, torch.full_like(r, 0.8)) + sp(f).mean(),
+             lambda f, r: -sp(f).mean(), log_loss_value),
+        "relativistic{}": usual(*relativistic(lambda u: sp(-u))),
+        'relativistic{base = "hinge"}': usual(*relativistic(lambda u: F.relu(1 - u))),
+        'relativistic{base = "least_squares"}': usual(*relativistic(lambda u: (u - 1) ** 2)),
+        "relativistic{base = loss.squared_hinge{margin = 2}}": usual(*relativistic(lambda u: F.relu(2 - u) ** 2)),
+        "relativistic_average{}": usual(*average(lambda u: sp(-u), sp)),
+        'relativistic_average{base = "hinge"}': usual(*average(lambda u: F.relu(1 - u), lambda u: F.relu(1 + u))),
+        'relativistic_average{base = "least_squares"}':
+            usual(*average(lambda u: (u - 1) ** 2, lambda u: (u + 1) ** 2)),
+        'f_divergence{kind = "kl"}': zero_sum(divergence(lambda v: v, lambda v: torch.exp(v - 1))),
+        'f_divergence{kind = "reverse_kl"}': zero_sum(divergence(lambda v: -torch.exp(-v), lambda v: v - 1)),
+        'f_divergence{kind = "pearson"}': zero_sum(divergence(lambda v: v, lambda v: v ** 2 / 4 + v)),
+        'f_divergence{kind = "jensen_shannon"}': zero_sum(divergence(lambda v: js - sp(-v), lambda v: sp(v) - js)),
+        'f_divergence{kind = "total_variation"}':
+            zero_sum(divergence(lambda v: torch.tanh(v) / 2, lambda v: torch.tanh(v) / 2)),
+        "kl_wasserstein{}": zero_sum((lambda r, f: log_mean_exp(f) - r.mean(), lambda f, r: -log_mean_exp(f))),
+        "dual_contrastive{}": zero_sum((lambda r, f: contrast(r, f) + contrast(-f, -r),
+                                        lambda f, r: -contrast(r, f) - contrast(-f, -r))),
+    }
+    adversarial = []
+    for text, (d, g, value) in rows.items():
+        for kind, (r, f) in scores.items():
+            if kind == "far out" and ('"kl"' in text or '"reverse_kl"' in text):
+                continue  # e^10000 is no number; loss_spec.lua says what comes out
+            d_value, d_real, d_fake = differentiate(d, r, f)
+            g_value, g_fake = differentiate(lambda f: g(f, r), f)
+            adversarial.append({"name": "%s, %s" % (text.replace('"', "'"), kind),
+                                "make": Lua("function(loss) return loss.%s end" % text), "real": r, "fake": f,
+                                "d": d_value, "d_grad_real": d_real, "d_grad_fake": d_fake,
+                                "g": g_value, "g_grad_fake": g_fake, "value": value(r, f)})
+    classification = []
+    for name, call, y, t, function in (
+            ("multiclass_hinge", "multiclass_hinge", rand(5, 4), tensor([0, 3, 1, 1, 2]),
+             None),
+            ("multiclass_hinge, extreme", "multiclass_hinge", tensor([[1e4, -1e4, 0], [5, 5.5, -1e4]]),
+             tensor([1, 1]), None),
+            ("l1", "l1", rand(3, 4), rand(3, 4), F.l1_loss),
+            ("l1, extreme", "l1", tensor([1e4, -1e4]), tensor([-1e4, 0]), F.l1_loss)):
+        if call == "multiclass_hinge":  # PyTorch's sums over the other classes; Crammer & Singer's is the largest
+            def function(y, t):
+                own = F.one_hot(t.long(), y.shape[1]).bool()
+                return F.relu(1 + y.masked_fill(own, -math.inf).max(1)[0] - y[own]).mean()
+        value, grad = differentiate(lambda y: function(y, t), y)
+        classification.append({"name": name, "call": call, "scores": y, "target": t, "value": value, "grad": grad})
+    random = kept
+    return {"adversarial": adversarial, "minimax_prob": {}, "classification": classification}
+
+
 # ---- Optimisers ----
 
 def make_optimisers():
@@ -414,7 +526,7 @@ def make_functions():
          tensor([[1e4, 0, -1e4], [80, 81, 79]]))
     for name, function in (
             ("sum", torch.sum), ("mean", torch.mean),
-            ("var", lambda x, dim=(0, 1, 2), keepdim=False: x.var(dim, False, keepdim)),
+            ("var", lambda x, dim=(0, 1, 2), keepdim=False: x.var(dim, True, keepdim)),
             ("norm", lambda x, dim=(0, 1, 2), keepdim=False: x.norm(2, dim, keepdim))):
         case(name + " of all", "x:%s()" % name, function, x)
         case(name + " over dimension 2", "x:%s(2)" % name, lambda x: function(x, dim=1), x)
@@ -455,5 +567,7 @@ def make_functions():
 make_layers()
 write("layers", "Forward results and gradients of the layers of gan.nn.", layers)
 write("losses", "Values and gradients of the losses of gan.loss, at ordinary and at extreme scores.", make_losses())
+write("more_losses", "Values and gradients of the further losses of gan.loss, at ordinary scores and far out.",
+      make_more_losses())
 write("optimisers", "Five steps of each optimiser with given gradients.", make_optimisers())
 write("functions", "Functions of tensors and their gradients.", make_functions())
