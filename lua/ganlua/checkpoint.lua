@@ -46,12 +46,72 @@ local function under(fields, prefix)
   return found
 end
 
+-- run.state is the script's own: numbers may be infinite and keys may be anything but tables. What JSON has no word for
+-- is written as a table with one of these keys.
+local pairs_key, number_key = "ganlua.pairs", "ganlua.number"
+
+local function is_plain_object(value)
+  for key in pairs(value) do
+    if type(key) ~= "string" or key == pairs_key or key == number_key then return false end
+  end
+  return true
+end
+
+local function is_list(value)
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  return count == #value
+end
+
+-- A value as JSON can hold it; `path` is its name in errors, `open` the tables that it lies in.
+local function pack(value, path, open)
+  local kind = type(value)
+  if kind == "number" and value - value ~= 0 then return { [number_key] = tostring(value) } end
+  if kind == "string" and not utf8.len(value) then error(("%s is text that is not UTF-8"):format(path), 0) end
+  if kind == "string" or kind == "number" or kind == "boolean" then return value end
+  if kind ~= "table" then error(("%s is a %s"):format(path, kind), 0) end
+  if open[value] then error(("%s contains itself"):format(path), 0) end
+  open[value] = true
+  local packed = {}
+  if is_list(value) then
+    for i, item in ipairs(value) do packed[i] = pack(item, ("%s[%d]"):format(path, i), open) end
+  elseif is_plain_object(value) then
+    for key, item in pairs(value) do packed[key] = pack(item, path .. "." .. key, open) end
+  else
+    local entries = {}
+    for key, item in pairs(value) do
+      local name = ("%s[%s]"):format(path, tostring(key))
+      entries[#entries + 1] = { pack(key, name .. "'s key", open), pack(item, name, open), name }
+    end
+    table.sort(entries, function(a, b) return a[3] < b[3] end) -- equal tables make equal bytes
+    for _, entry in ipairs(entries) do entry[3] = nil end
+    packed[pairs_key] = entries
+  end
+  open[value] = nil
+  return packed
+end
+
+local function unpack(value)
+  if type(value) ~= "table" then return value end
+  if value[number_key] then
+    local huge = { inf = math.huge, ["-inf"] = -math.huge }
+    return huge[value[number_key]] or 0 / 0
+  end
+  local unpacked = {}
+  for _, entry in ipairs(value[pairs_key] or {}) do unpacked[unpack(entry[1])] = unpack(entry[2]) end
+  for key, item in pairs(value) do
+    if key ~= pairs_key then unpacked[key] = unpack(item) end
+  end
+  return unpacked
+end
+
 ---@class ganlua.snapshot
 ---@field networks table<string, ganlua.module> "generator", "discriminator", perhaps "ema"
 ---@field moments table<string, table> the optimisers' states by player
 ---@field counters table whatever else is saved: strings, numbers, booleans, tables of them
 
---- Writes a snapshot. Raises where the counters hold what JSON cannot.
+--- Writes a snapshot. Where run.state holds what cannot be saved (a function, a tensor, a table in itself), all the
+--- rest is written, and then it raises and names it.
 ---@param path string
 ---@param snapshot ganlua.snapshot
 function checkpoint.save(path, snapshot)
@@ -60,11 +120,13 @@ function checkpoint.save(path, snapshot)
     for name, tensor in pairs(network:state()) do tensors[player .. "." .. name] = tensor end
   end
   flatten(snapshot.moments, "moments", tensors, numbers)
-  local encoded, text = pcall(core.json_encode, { format = format, counters = snapshot.counters, moments = numbers })
-  if not encoded then
-    check.fail("checkpoint %s: what is saved holds what cannot be: %s", path, (text:gsub("^.-:%d+: ", "")))
-  end
+  local counters = {}
+  for name, value in pairs(snapshot.counters) do counters[name] = value end
+  local packed, state = pcall(pack, counters.state or {}, "run.state", {})
+  counters.state = packed and state or {}
+  local text = core.json_encode { format = format, counters = counters, moments = numbers }
   core.write_file(path, core.safetensors_encode(tensors, { ganlua = text }))
+  if not packed then check.fail("%s: saved, but without run.state: %s, which cannot be saved", path, state) end
 end
 
 --- Reads a file into networks like those that it was saved from, which take over their tensors; returns the rest.
@@ -81,6 +143,11 @@ function checkpoint.load(path, networks)
     check.fail("%s: is a checkpoint of format %s, this ganlua reads format %d", path, tostring(about.format), format)
   end
 
+  for name, kind in pairs { iteration = "number", moves = "table", seed = "number", streams = "table" } do
+    if type(about.counters[name]) ~= kind then check.fail("%s: is a checkpoint without '%s'", path, name) end
+  end
+  if type(about.moments) ~= "table" then check.fail("%s: is a checkpoint without 'moments'", path) end
+
   local before = {}
   for player, network in pairs(networks) do before[player] = network:state() end
   for player, network in pairs(networks) do
@@ -94,6 +161,7 @@ function checkpoint.load(path, networks)
   local moments = {}
   for name, tensor in pairs(under(tensors, "moments")) do place(moments, name, tensor) end
   for name, number in pairs(under(about.moments, "moments")) do place(moments, name, number) end
+  about.counters.state = unpack(about.counters.state or {})
   return moments, about.counters
 end
 

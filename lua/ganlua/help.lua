@@ -171,13 +171,13 @@ function help.text(expression, sources)
   if type(value) == "function" and debug.getinfo(value, "S").what ~= "C" then
     text = of_lua_function(expression, value, sources)
   end
+  if not text and type(value) == "function" and name then
+    text = of_native(value, name)
+  end
   if not text and owner then
     local _, container = evaluate(owner)
     module = module_name(container)
     text = module and of_definition(expression, module, name, sources)
-  end
-  if not text and type(value) == "function" and name then
-    text = of_native(value, name)
   end
   if text then return text end
   return nil, ("no documentation for %s (a %s)"):format(expression, type(value))

@@ -54,15 +54,17 @@ function repl.format(value)
   local metatable = debug.getmetatable(value)
   if type(value) ~= "table" or (metatable and metatable.__tostring) then return tostring(value) end
 
-  local entries, keys = {}, {}
+  local entries, keys, fields = {}, {}, {}
   local count = #value
   for i = 1, math.min(count, most_entries) do entries[i] = brief(rawget(value, i)) end
-  for key in next, value do
-    if not (math.type(key) == "integer" and key >= 1 and key <= count) then keys[#keys + 1] = key end
+  for key, field in pairs(value) do -- with what a table says of itself: gan loads its modules when they are asked for
+    if not (math.type(key) == "integer" and key >= 1 and key <= count) then
+      keys[#keys + 1], fields[key] = key, field
+    end
   end
   table.sort(keys, before)
   for i = 1, math.min(#keys, most_entries - #entries) do
-    entries[#entries + 1] = ("%s = %s"):format(key_text(keys[i]), brief(rawget(value, keys[i])))
+    entries[#entries + 1] = ("%s = %s"):format(key_text(keys[i]), brief(fields[keys[i]]))
   end
   local left = count + #keys - #entries
   if left > 0 then entries[#entries + 1] = ("... %d more"):format(left) end

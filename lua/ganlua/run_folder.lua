@@ -30,14 +30,16 @@ end
 ---@return string path
 ---@return string wanted the path that it would have had, were it free
 function run_folder.create(out, name, config)
+  for option, value in pairs { out = out, name = name } do
+    if value == "" then check.fail("train: option '%s' must be a folder's name, got ''", option) end
+  end
   local wanted = (out or parent_folder() .. "/" .. (name or script_name())):gsub("(.)/+$", "%1")
   local path, number = wanted, 1
-  while core.exists(path) do
-    number = number + 1
-    path = ("%s-%d"):format(wanted, number)
-  end
   local made, problem = pcall(function()
-    core.make_directory(path)
+    while not core.create_directory(path) do -- it is ours alone: two runs that start together get two
+      number = number + 1
+      path = ("%s-%d"):format(wanted, number)
+    end
     core.write_file(path .. "/config.lua", config)
   end)
   if not made then check.fail("train: the run's folder cannot be written: %s", (problem:gsub("^.-:%d+: ", ""))) end

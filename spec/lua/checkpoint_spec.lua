@@ -74,8 +74,37 @@ describe("run:save and run:load", function()
     other:load(path)
     assert.same({ best = 0.1, names = { "a", "b" }, deep = { on = true, n = 3 } }, other.state)
     assert.equal(state, other.state)
-    run.state.best = print
-    refuses("there is no way to write a function at best", run.save, run, path)
+  end)
+
+  it("keep what JSON has no word for", function()
+    local run, other = make(1), make(1)
+    run.state.best, run.state.at, run.state.none = math.huge, { [100] = "a", [200] = { -math.huge } }, 0 / 0
+    run:save(path)
+    other:load(path)
+    assert.equal(math.huge, other.state.best)
+    assert.same({ [100] = "a", [200] = { -math.huge } }, other.state.at)
+    assert.is_true(other.state.none ~= other.state.none)
+  end)
+
+  it("save the networks even where the script's table cannot be, and say so", function()
+    local run, other = make(2):train(), make(2)
+    os.remove(path)
+    run.state.best = { value = print }
+    refuses("run.state.best.value is a function", run.save, run, path)
+    assert.equal(2, other:load(path).game.iteration)
+    run.state.best = { run.state }
+    refuses("run.state.best[1] contains itself", run.save, run, path)
+  end)
+
+  it("are refused where a counter is missing, and nothing changes", function()
+    local run = make(1)
+    run:save(path)
+    local tensors, about = core.safetensors_decode(core.read_file(path), path)
+    local broken = about.ganlua:gsub('"moves"', '"m0ves"')
+    core.write_file(path, core.safetensors_encode(tensors, { ganlua = broken }))
+    local before = weights(run)
+    refuses("without 'moves'", run.load, run, path)
+    assert.same(before, weights(run))
   end)
 
   it("refuse what is no checkpoint, or another network's, and change nothing", function()

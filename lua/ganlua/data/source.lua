@@ -55,15 +55,25 @@ end
 ---@return any images n x shape
 ---@return any labels n, from 0
 function Source:batch(n, k)
-  if math.type(n) ~= "integer" or n < 1 then
+  if not math.tointeger(n) or n < 1 then
     check.fail("data:batch: the batch size must be a positive integer, got %s", check.describe(n))
-  elseif k ~= nil and (math.type(k) ~= "integer" or k < 1) then
+  elseif k ~= nil and (not math.tointeger(k) or k < 1) then
     check.fail("data:batch: the batch's number must be a positive integer, got %s", check.describe(k))
   end
+  n, k = math.tointeger(n), math.tointeger(k)
   local first = k and (k - 1) * n or self.position
   local images, labels = core.no_grad(read, self, first, n)
   if not k then self.position = first + n end
   return images, labels
+end
+
+--- The same examples from the first one on, with a place of its own: what one reader takes, another one still gets.
+---@return ganlua.data.source
+function Source:reader()
+  local own = {}
+  for key, value in pairs(self) do own[key] = value end
+  own.position = 0
+  return setmetatable(own, getmetatable(self))
 end
 
 --- The examples from number `first` to number `last` of the set, as a set of its own: to train on one part of the

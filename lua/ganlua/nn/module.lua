@@ -107,8 +107,21 @@ local function prepare(self, shape)
 end
 module.prepare = prepare
 
+-- Around a first call: if it fails, whatever it built is unbuilt again, so that the next call may bring other sizes.
+local function undo_on_error(self)
+  local unbuilt = {}
+  walk(self, function(m)
+    if not m.built then unbuilt[#unbuilt + 1] = m end
+  end)
+  return setmetatable({}, { __close = function(_, problem)
+    if problem == nil then return end
+    for _, m in ipairs(unbuilt) do m.built = false end
+  end })
+end
+
 local function call(self, x, ...)
   if not core.is_tensor(x) then self:fail("wanted a tensor, got %s", check.describe(x)) end
+  local _ <close> = not self.output_shape and undo_on_error(self) or nil
   if not self.built then prepare(self, x:shape()) end
   local y = self.definition.forward(self, x, ...)
   if not self.output_shape then
@@ -123,15 +136,20 @@ end
 ---@param input ganlua.tensor|integer[] an input, or the shape of one (the batch first)
 ---@return ganlua.module self
 function Module:build(input, ...)
-  local modes = {}
-  walk(self, function(m)
-    modes[m], m.training = m.training, false
-  end)
+  local _ <close> = self:modes()
+  self:eval()
   local x = core.is_tensor(input) and input or core.zeros(input)
-  local done, problem = pcall(core.no_grad, call, self, x, ...)
-  for m, training in pairs(modes) do m.training = training end
-  if not done then error(problem, 0) end
+  core.no_grad(call, self, x, ...)
   return self
+end
+
+--- What each part's mode is now, to be had again: `local _ <close> = m:modes()` before m:eval().
+function Module:modes()
+  local modes = {}
+  walk(self, function(m) modes[m] = m.training end)
+  return setmetatable({}, { __close = function()
+    for m, training in pairs(modes) do m.training = training end
+  end })
 end
 
 --- Training mode: dropout drops, batch_norm uses the batch's statistics.

@@ -23,7 +23,7 @@ local function is_sizes(sizes)
     if not math.type(key) then return false end
   end
   for _, size in ipairs(sizes) do
-    if math.type(size) ~= "integer" or size < -1 then return false end
+    if not math.tointeger(size) or size < -1 then return false end
     if size == -1 then free = free + 1 end
   end
   return free <= 1
