@@ -2,11 +2,14 @@
 --
 -- 1. A move changes its own player's parameters only, and only after all its gradients are there and finite. A move
 --    that fails leaves networks, running statistics, random numbers and the place in the data as they were before.
--- 2. What an optimiser remembers (moments) belongs to the player, whatever settings single moves are given.
--- 3. Every purpose draws from a random stream of its own (see streams.lua).
+-- 2. What an optimiser remembers (moments) and what penalties do (counts) belong to the player, whatever settings
+--    single moves are given.
+-- 3. Where both players move at once, both gradients are taken before either parameter is written.
 
-local check = require "ganlua.check"
 local core = require "ganlua.core"
+local evaluation = require "ganlua.evaluation"
+local move_options = require "ganlua.move_options"
+local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
 local streams = require "ganlua.streams"
 
@@ -19,16 +22,18 @@ local game = {}
 local Game = {}
 Game.__index = Game
 
---- A game between built networks. `options`: discriminator, generator, optimizer (by player), loss, data, latent
---- (a function of n), batch, seed; ema (a copy of the generator) and ema_decay where one is kept; state; and what the
---- run hears of it: after_move(game), after_iteration(game).
+--- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
+--- told where it says nothing else: loss, batch, penalties, noise, top_k, unroll), pac, data, latent (a function of n),
+--- seed; ema (a copy of the generator) and ema_decay where one is kept; state; and what the run hears of it:
+--- after_move(game), after_iteration(game).
 ---@param options table
 ---@return ganlua.game
 function game.new(options)
   local self = setmetatable({
     iteration = 0,
     state = options.state,
-    settings = { loss = options.loss, batch = options.batch },
+    settings = options.settings,
+    pac = options.pac,
     data = options.data,
     latent = options.latent,
     streams = streams.new(options.seed),
@@ -53,130 +58,55 @@ end
 
 -- Undoes what an unfinished move did, and gives the script its own random numbers back in any case.
 local undo = {
-  __close = function(before)
-    core.set_random(before.random)
-    if before.done then return end
-    for _, buffer in ipairs(before.buffers) do buffer.owner[buffer.key] = buffer.value end
-    before.game.streams.states = before.streams
-    if before.data then before.game.data:load_state(before.data) end
+  __close = function(move)
+    core.set_random(move.random)
+    if move.done then return end
+    for name, kept in pairs(move.kept) do players.restore(move.game.players[name], kept) end
+    move.game.streams.states = move.streams
+    if move.data then move.game.data:load_state(move.data) end
   end,
 }
 
--- Call as `local move <close> = begin(self)`; set move.done at the end.
-local function begin(self)
-  local buffers, positions = {}, {}
-  for _, player in pairs(self.players) do
-    for _, place in ipairs(player.buffers) do
-      buffers[#buffers + 1] = { owner = place[1], key = place[2], value = place[1][place[2]] }
-    end
-  end
+-- Call as `local move <close> = begin(self, s)`; set move.done at the end.
+local function begin(self, s)
+  local kept, positions = {}, {}
+  for name, player in pairs(self.players) do kept[name] = players.snapshot(player, s.extragradient) end
   for purpose, state in pairs(self.streams.states) do positions[purpose] = state end
   return setmetatable({
     game = self,
     random = core.get_random(),
-    buffers = buffers,
+    kept = kept,
     streams = positions,
     data = self.data.load_state and self.data:state(),
   }, undo)
 end
 
-local function real_batch(self, n)
-  self.streams:enter "data"
-  local images = self.data:batch(n)
-  self.streams:leave "data"
-  if not core.is_tensor(images) then
-    check.fail("data:batch(%d) must return a tensor, got %s", n, check.describe(images))
-  end
-  return images
-end
-
-local function latent_batch(self, n)
-  self.streams:enter "latent"
-  local z = self.latent(n)
-  self.streams:leave "latent"
-  return z
-end
-
--- Whether a loss compares the generator's scores with real ones: then its g fails without them, and works with them.
-local needs_real = setmetatable({}, { __mode = "k" })
-
-local function compares_pairs(loss)
-  if needs_real[loss] == nil then
-    local scores = core.zeros { 2, 1 }
-    if pcall(core.no_grad, loss.g, scores) then
-      needs_real[loss] = false
-    elseif pcall(core.no_grad, loss.g, scores, scores) then
-      needs_real[loss] = true
+-- Each mover's gradients at the present point, and what was measured there.
+local function slopes(self, s, due)
+  local all, gradients = {}, {}
+  local at = evaluation.new(self, s, due)
+  for i, name in ipairs(s.movers) do
+    local added, measured
+    if #due[name] > 0 then
+      self.streams:enter "penalty"
+      added = penalties.total(due[name], at)
+      self.streams:leave "penalty"
     end
+    gradients[name], measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
+      i == #s.movers)
+    measured.penalty = measured.penalty or due[name].listed and 0 or nil
+    at:judge(name, measured)
+    all[name] = measured
   end
-  return needs_real[loss]
-end
-
--- Mean of scores, and the share of them above 0 (or below, for fakes).
-local function judge(scores, real)
-  local right = real and scores:gt(0) or scores:lt(0)
-  return scores:mean():item(), right:mean():item()
-end
-
-local overridable = {
-  loss = {
-    is = function(value) return type(value) == "table" and value.d ~= nil and value.g ~= nil end,
-    wanted = "a loss with d and g, such as gan.loss.hinge{}",
-  },
-  optimizer = {
-    is = function(value) return type(value) == "table" and value.step ~= nil and value.start ~= nil end,
-    wanted = "an optimiser, such as gan.optim.adam{}",
-  },
-  batch = { type = "integer", min = 1 },
-}
-game.option = overridable
-
--- Loss, optimiser and batch size of one move.
-local function settings_of(self, player, overrides)
-  local loss, batch, optimizer = self.settings.loss, self.settings.batch, player.optimizer
-  if overrides == nil then return loss, batch, optimizer end
-  local given = check.options(("game:%s"):format(player.name), overrides, overridable)
-  return given.loss or loss, given.batch or batch, given.optimizer or optimizer
-end
-
--- Ends a move: what it measured is the last that its player did.
-local function finish(self, move, player, batch, measured)
-  move.done = true
-  player.moves = player.moves + 1
-  self.latest[player.name] = measured
-  self.seen[player.name] = self.seen[player.name] + batch
-end
-
----- Moves ---------------------------------------------------------------------------------------------------------
-
-local function move_discriminator(self, overrides)
-  local player = self.players.discriminator
-  local loss, batch, optimizer = settings_of(self, player, overrides)
-  local move <close> = begin(self)
-
-  local real = real_batch(self, batch)
-  local z = latent_batch(self, batch)
-  self.streams:enter "network"
-  local fake = core.no_grad(self.players.generator.module, z)
-  local real_scores, fake_scores = player.module(real), player.module(fake)
-  self.streams:leave "network"
-  local real_mean, real_right = core.no_grad(judge, real_scores, true)
-  local fake_mean, fake_right = core.no_grad(judge, fake_scores, false)
-  local value, norm = players.descend(player, self.iteration + 1, optimizer, loss.d(real_scores, fake_scores))
-  fake:free()
-
-  local measured = {
-    loss = value, real = real_mean, fake = fake_mean, accuracy = (real_right + fake_right) / 2, grad_norm = norm,
-  }
-  finish(self, move, player, batch, measured)
-  return measured
+  if not at.through then at.generated:free() end
+  return gradients, all
 end
 
 -- The moving average of the generator follows one step; buffers are taken over as they are.
-local function follow(self)
+local function follow(self, decay)
   local player = self.players.generator
   for i, average in ipairs(self.ema_parameters) do
-    core.lerp_(average, player.parameters[i], 1 - self.ema_decay)
+    core.lerp_(average, player.parameters[i], 1 - decay)
   end
   for i, place in ipairs(player.buffers) do
     local copy = self.ema_buffers[i]
@@ -184,42 +114,76 @@ local function follow(self)
   end
 end
 
-local function move_generator(self, overrides)
-  local player, judge_module = self.players.generator, self.players.discriminator.module
-  local loss, batch, optimizer = settings_of(self, player, overrides)
-  local move <close> = begin(self)
+-- Plays a move; returns what each mover measured, by name.
+local function play(self, kind, overrides)
+  local s = move_options.resolve(self, kind, overrides)
+  local move <close> = begin(self, s)
+  local due = {}
+  for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end
 
-  local real = compares_pairs(loss) and real_batch(self, batch)
-  local z = latent_batch(self, batch)
-  self.streams:enter "network"
-  local fake_scores = judge_module(player.module(z))
-  local real_scores = real and core.no_grad(judge_module, real)
-  self.streams:leave "network"
-  local fake_mean, fake_right = core.no_grad(judge, fake_scores, false)
-  local value, norm = players.descend(player, self.iteration + 1, optimizer, loss.g(fake_scores, real_scores or nil))
-  if self.ema then follow(self) end
+  local measured
+  for step = 1, s.extragradient and 2 or 1 do
+    local gradients, now = slopes(self, s, due)
+    measured = measured or now
+    for _, name in ipairs(s.movers) do
+      local player = self.players[name]
+      if step == 2 then players.return_to(player, move.kept[name]) end
+      players.step(player, s.optimizer[name], gradients[name], s.lr[name])
+      penalties.after(due[name], player.parameters)
+    end
+  end
+  if self.ema and due.generator then follow(self, s.ema_decay) end
 
-  local measured = { loss = value, fake = fake_mean, accuracy = fake_right, grad_norm = norm }
-  finish(self, move, player, batch, measured)
+  move.done = true
+  for _, name in ipairs(s.movers) do
+    self.players[name].moves = self.players[name].moves + 1
+    self.latest[name] = measured[name]
+    self.seen[name] = self.seen[name] + s.batch
+  end
   return measured
 end
+
+---- Moves ---------------------------------------------------------------------------------------------------------
+
+--- What a move may be told for itself alone; the trainer takes the same for all of them.
+---@class ganlua.overrides
+---@field loss table?
+---@field optimizer table? an optimiser; for both, { discriminator = optimiser, generator = optimiser }
+---@field batch integer?
+---@field penalties ganlua.penalty[]?
+---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that D is shown
+---@field top_k number|function|ganlua.curve|nil the generator learns from this share of its samples, the best-scored
+---@field unroll { steps: integer, optimizer: table? }? the generator looks so many of the discriminator's steps ahead,
+--- by its own optimiser or another
+---@field extragradient boolean? of both alone: see Game:both
 
 --- The discriminator's move: one step on a batch of real and one of generated samples. Returns {loss=, real=, fake=,
---- accuracy=, grad_norm=}: real and fake are mean scores, accuracy the share of scores on their right side of 0.
----@param overrides? { loss: table?, optimizer: table?, batch: integer? } settings for this move alone
+--- accuracy=, penalty=, grad_norm=}: real and fake are mean scores, accuracy the share of scores on their right side of
+--- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out).
+---@param overrides? ganlua.overrides settings for this move alone
 function Game:discriminator(overrides)
-  local measured = move_discriminator(self, overrides)
+  local measured = play(self, "discriminator", overrides)
   self.after_move(self)
-  return measured
+  return measured.discriminator
 end
 
---- The generator's move: one step on a batch of generated samples. Returns {loss=, fake=, accuracy=, grad_norm=};
---- accuracy is the discriminator's.
----@param overrides? { loss: table?, optimizer: table?, batch: integer? } settings for this move alone
+--- The generator's move: one step on a batch of generated samples. Returns {loss=, fake=, accuracy=, penalty=,
+--- grad_norm=}; accuracy is the discriminator's.
+---@param overrides? ganlua.overrides settings for this move alone
 function Game:generator(overrides)
-  local measured = move_generator(self, overrides)
+  local measured = play(self, "generator", overrides)
   self.after_move(self)
-  return measured
+  return measured.generator
+end
+
+--- Both players' move at once, on the same batches: both gradients are taken at the same point. With extragradient =
+--- true both step, take the gradients there, return, and step along those (Gidel 2019); each optimiser steps twice.
+--- Returns two tables, the discriminator's and the generator's, measured where the move began.
+---@param overrides? ganlua.overrides settings for this move alone
+function Game:both(overrides)
+  local measured = play(self, "both", overrides)
+  self.after_move(self)
+  return measured.discriminator, measured.generator
 end
 
 --- Closes the iteration: it is counted and logged, and sampled and saved where it is time to.

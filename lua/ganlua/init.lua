@@ -109,8 +109,9 @@ end
 
 -- Loaded at first use.
 local lazy = {
-  nn = "ganlua.nn", loss = "ganlua.loss", optim = "ganlua.optim", schedule = "ganlua.schedule",
-  data = "ganlua.data", image = "ganlua.image", plot = "ganlua.plot",
+  nn = "ganlua.nn", loss = "ganlua.loss", penalty = "ganlua.penalty", optim = "ganlua.optim",
+  curve = "ganlua.curve", schedule = "ganlua.schedule", data = "ganlua.data", image = "ganlua.image",
+  plot = "ganlua.plot", metrics = "ganlua.metrics", debug = "ganlua.debug",
 }
 
 return setmetatable(gan, {

@@ -7,9 +7,11 @@ local plot = require "ganlua.plot"
 
 local metrics_log = {
   -- d_ and g_: the last move of the discriminator and of the generator in the iteration; a player that did not move has
-  -- no columns. real, fake: mean scores; accuracy: the share of scores on the discriminator's right side of 0.
+  -- no columns, nor has a penalty where there is none. real, fake: mean scores; accuracy: the share of scores on the
+  -- discriminator's right side of 0.
   columns = {
-    "iteration", "d_loss", "g_loss", "real", "fake", "accuracy", "d_grad_norm", "g_grad_norm", "seconds",
+    "iteration", "d_loss", "g_loss", "real", "fake", "accuracy", "d_penalty", "g_penalty", "d_grad_norm",
+    "g_grad_norm", "seconds",
   },
 }
 
@@ -47,6 +49,8 @@ function metrics_log.row(iteration, discriminator, generator, seconds)
     real = scores.real,
     fake = scores.fake,
     accuracy = scores.accuracy,
+    d_penalty = discriminator and discriminator.penalty,
+    g_penalty = generator and generator.penalty,
     d_grad_norm = discriminator and discriminator.grad_norm,
     g_grad_norm = generator and generator.grad_norm,
     seconds = math.floor(seconds * 1000 + 0.5) / 1000,

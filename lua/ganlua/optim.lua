@@ -2,21 +2,25 @@
 -- whoever trains it: setting:start(parameters) makes that state, a table of plain tensors that a checkpoint can save,
 -- and setting:step(state, parameters, gradients) uses it. So a setting may be made anew for each step, with another
 -- learning rate, and goes on from where the last one stopped.
+--
+-- A learning rate is a number or a curve (see gan.curve); without a trainer, a curve's t is the steps made so far.
 
 local core = require "ganlua.core"
 local check = require "ganlua.check"
+local curve = require "ganlua.curve"
 
 local optim = {}
 
 ---@class ganlua.optimizer
 ---@field name string
----@field lr number
+---@field lr number|function|ganlua.curve
 
 ---@class ganlua.optimizer_state
 ---@field step integer steps made so far
 ---@field m? ganlua.tensor[] adam: running mean of the gradients
----@field v? ganlua.tensor[] adam: running mean of their squares
----@field velocity? ganlua.tensor[] sgd with momentum
+---@field v? ganlua.tensor[] adam, rmsprop: running mean of their squares
+---@field velocity? ganlua.tensor[] sgd and rmsprop with momentum
+---@field last? ganlua.tensor[] optimistic_adam: where the last step went, at a learning rate of 1
 
 local function zeros_like(parameters)
   local list = {}
@@ -73,14 +77,34 @@ function methods:step(state, parameters, gradients, lr)
     for key, value in pairs(self:start(parameters)) do state[key] = value end
   end
   for _, buffer in ipairs(self.buffers) do check_all(self.name, buffer, parameters, state[buffer]) end
-  self.update(self, state, parameters, gradients, lr or self.lr)
+  lr = lr or curve.at(self.lr, { move = state.step, iteration = state.step }, self.name .. ": lr")
+  self.update(self, state, parameters, gradients, lr)
   state.step = state.step + 1
   return afresh
 end
 
--- A setting: name, options, the names of the buffers that it needs, and update(self, state, parameters, gradients, lr).
-local function setting(name, options, buffers, update)
-  local fields = { name = name, buffers = buffers, update = update }
+--- The same step as a function: what parameters and state would be after it. Nothing is changed, and gradients go
+--- through it, so that a player can look ahead at the other's steps and differentiate through them.
+---@param state ganlua.optimizer_state
+---@param parameters ganlua.tensor[]
+---@param gradients ganlua.tensor[] in the same order, perhaps with a graph
+---@param lr? number instead of the setting's own
+---@return ganlua.tensor[] parameters
+---@return ganlua.optimizer_state state
+function methods:ahead(state, parameters, gradients, lr)
+  if not self.function_of then
+    check.fail("%s: its steps cannot be looked ahead at: unrolling knows adam, adamw, and sgd", self.name)
+  end
+  check_all(self.name, "gradient", parameters, gradients)
+  if not fits(self, state) then state = self:start(parameters) end
+  lr = lr or curve.at(self.lr, { move = state.step, iteration = state.step }, self.name .. ": lr")
+  return self.function_of(state, parameters, gradients, lr)
+end
+
+-- A setting: name, options, the names of the buffers that it needs, update(self, state, parameters, gradients, lr), and
+-- where there is one, the same as a function (see methods:ahead).
+local function setting(name, options, buffers, update, function_of)
+  local fields = { name = name, buffers = buffers, update = update, function_of = function_of }
   for key, value in pairs(options) do fields[key] = value end
   for key, method in pairs(methods) do fields[key] = method end
   return setmetatable({}, {
@@ -92,7 +116,9 @@ local function setting(name, options, buffers, update)
     __tostring = function()
       local texts = {}
       for key, value in pairs(options) do
-        local text = type(value) == "table" and ("{%g, %g}"):format(value[1], value[2]) or ("%g"):format(value)
+        local text = tostring(value)
+        if type(value) == "number" then text = ("%g"):format(value) end
+        if key == "betas" then text = ("{%g, %g}"):format(value[1], value[2]) end
         texts[#texts + 1] = key .. "=" .. text
       end
       table.sort(texts)
@@ -109,23 +135,106 @@ local function is_betas(value)
   return true
 end
 
+-- The options of Adam's family: DCGAN's defaults.
+local function adam_options(name, options, weight_decay)
+  return check.options(name, options, {
+    lr = curve.option { min = 0, default = 2e-4 },
+    betas = { is = is_betas, wanted = "two numbers >= 0 and < 1, such as {.5, .999}", default = { 0.5, 0.999 } },
+    eps = { type = "number", min = 0, default = 1e-8 },
+    weight_decay = { type = "number", min = 0, default = weight_decay },
+  })
+end
+
+local function adam(name, o, decoupled)
+  local function function_of(state, parameters, gradients, lr)
+    local step = state.step + 1
+    local correct_m, correct_v = 1 - o.betas[1] ^ step, 1 - o.betas[2] ^ step
+    local new, next_state = {}, { step = step, m = {}, v = {} }
+    for i, p in ipairs(parameters) do
+      local g = decoupled and gradients[i] or gradients[i] + p * o.weight_decay
+      local m = state.m[i] * o.betas[1] + g * (1 - o.betas[1])
+      local v = state.v[i] * o.betas[2] + g:square() * (1 - o.betas[2])
+      -- The root's slope is infinite at 0: the tiny number makes that of a gradient of 0 count as 0.
+      local direction = (m / correct_m) / ((v / correct_v + 1e-24):sqrt() + o.eps)
+      if decoupled then p = p * (1 - lr * o.weight_decay) end
+      new[i], next_state.m[i], next_state.v[i] = p - direction * lr, m, v
+    end
+    return new, next_state
+  end
+  return setting(name, o, { "m", "v" }, function(_, state, parameters, gradients, lr)
+    core.adam_(parameters, gradients, state.m, state.v, {
+      lr = lr, beta1 = o.betas[1], beta2 = o.betas[2], eps = o.eps, weight_decay = o.weight_decay,
+      decoupled = decoupled, step = state.step + 1,
+    })
+  end, function_of)
+end
+
 --- adam{lr=2e-4, betas={.5,.999}, eps=1e-8, weight_decay=0}: Kingma & Ba 2015, with DCGAN's defaults.
 -- weight_decay is added to the gradient, as in PyTorch's Adam.
 ---@param options? table
 ---@return ganlua.optimizer
 function optim.adam(options)
-  local o = check.options("adam", options, {
-    lr = { type = "number", min = 0, default = 2e-4 },
-    betas = { is = is_betas, wanted = "two numbers >= 0 and < 1, such as {.5, .999}", default = { 0.5, 0.999 } },
+  return adam("adam", adam_options("adam", options, 0), false)
+end
+
+--- adamw{lr=2e-4, betas={.5,.999}, eps=1e-8, weight_decay=0.01}: Adam with decoupled weight decay: p -= lr * decay * p
+-- beside the step. Loshchilov & Hutter 2019.
+---@param options? table
+---@return ganlua.optimizer
+function optim.adamw(options)
+  return adam("adamw", adam_options("adamw", options, 0.01), true)
+end
+
+--- optimistic_adam{lr=2e-4, betas={.5,.999}, eps=1e-8, weight_decay=0}: twice Adam's step, minus the last one: games
+-- that go round in circles spiral inwards. Daskalakis 2018, algorithm 1.
+---@param options? table
+---@return ganlua.optimizer
+function optim.optimistic_adam(options)
+  local o = adam_options("optimistic_adam", options, 0)
+  local function update(state, parameters, gradients, lr)
+    local step = state.step + 1
+    local correct_m, correct_v = 1 - o.betas[1] ^ step, 1 - o.betas[2] ^ step
+    for i, p in ipairs(parameters) do
+      local g, m, v, last = gradients[i], state.m[i], state.v[i], state.last[i]
+      if o.weight_decay > 0 then g = g + p * o.weight_decay end
+      core.lerp_(m, g, 1 - o.betas[1])
+      core.lerp_(v, g:square(), 1 - o.betas[2])
+      local now = (m / correct_m) / ((v / correct_v):sqrt() + o.eps)
+      p:add_(now, -2 * lr)
+      p:add_(last, lr)
+      last:copy_(now)
+    end
+  end
+  return setting("optimistic_adam", o, { "m", "v", "last" }, function(_, ...) core.no_grad(update, ...) end)
+end
+
+--- rmsprop{lr=, alpha=0.99, eps=1e-8, momentum=0, weight_decay=0}: p -= lr * g / (sqrt(v) + eps), v the running mean
+-- of g^2, as PyTorch's; with momentum that quotient gathers speed. The Wasserstein GAN's optimiser (Arjovsky 2017).
+---@param options table
+---@return ganlua.optimizer
+function optim.rmsprop(options)
+  local o = check.options("rmsprop", options, {
+    lr = curve.option { min = 0, required = true },
+    alpha = { type = "number", min = 0, below = 1, default = 0.99 },
     eps = { type = "number", min = 0, default = 1e-8 },
+    momentum = { type = "number", min = 0, below = 1, default = 0 },
     weight_decay = { type = "number", min = 0, default = 0 },
   })
-  return setting("adam", o, { "m", "v" }, function(_, state, parameters, gradients, lr)
-    core.adam_(parameters, gradients, state.m, state.v, {
-      lr = lr, beta1 = o.betas[1], beta2 = o.betas[2], eps = o.eps, weight_decay = o.weight_decay,
-      step = state.step + 1,
-    })
-  end)
+  local function update(state, parameters, gradients, lr)
+    for i, p in ipairs(parameters) do
+      local g, v, velocity = gradients[i], state.v[i], state.velocity and state.velocity[i]
+      if o.weight_decay > 0 then g = g + p * o.weight_decay end
+      core.lerp_(v, g:square(), 1 - o.alpha)
+      local direction = g / (v:sqrt() + o.eps)
+      if velocity then
+        velocity:mul_(o.momentum)
+        direction = velocity:add_(direction)
+      end
+      p:add_(direction, -lr)
+    end
+  end
+  local buffers = o.momentum > 0 and { "v", "velocity" } or { "v" }
+  return setting("rmsprop", o, buffers, function(_, ...) core.no_grad(update, ...) end)
 end
 
 --- sgd{lr=, momentum=0, weight_decay=0}: p -= lr * velocity, velocity = momentum * velocity + gradient + decay * p.
@@ -133,16 +242,28 @@ end
 ---@return ganlua.optimizer
 function optim.sgd(options)
   local o = check.options("sgd", options, {
-    lr = { type = "number", min = 0, required = true },
+    lr = curve.option { min = 0, required = true },
     momentum = { type = "number", min = 0, below = 1, default = 0 },
     weight_decay = { type = "number", min = 0, default = 0 },
   })
+  local function function_of(state, parameters, gradients, lr)
+    local new, next_state = {}, { step = state.step + 1, velocity = state.velocity and {} }
+    for i, p in ipairs(parameters) do
+      local direction = gradients[i] + p * o.weight_decay
+      if state.velocity then
+        direction = state.velocity[i] * o.momentum + direction
+        next_state.velocity[i] = direction
+      end
+      new[i] = p - direction * lr
+    end
+    return new, next_state
+  end
   local buffers = o.momentum > 0 and { "velocity" } or {}
   return setting("sgd", o, buffers, function(_, state, parameters, gradients, lr)
     core.sgd_(parameters, gradients, state.velocity, {
       lr = lr, momentum = o.momentum, weight_decay = o.weight_decay,
     })
-  end)
+  end, function_of)
 end
 
 return optim

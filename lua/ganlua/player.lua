@@ -1,6 +1,5 @@
---- One player of a game: its network, its optimiser, and what that remembers between moves (moments).
---
--- A step writes parameters only after all its gradients are there and finite: one that fails has changed nothing.
+--- One player of a game: its network, its optimiser, and what is remembered between moves: the optimiser's moments
+-- and the penalties' counts.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
@@ -15,6 +14,7 @@ local player = {}
 ---@field parameters ganlua.tensor[]
 ---@field buffers table[] as player.buffers has them
 ---@field moments ganlua.optimizer_state?
+---@field memory table<string, table<string, number>> what each penalty remembers, by its name
 ---@field moves integer made so far
 
 --- Where a module's buffers (running statistics and the like) are: {owner, key}. They are replaced, never written in
@@ -40,6 +40,7 @@ function player.new(name, module, optimizer)
     optimizer = optimizer,
     parameters = module:parameters(),
     buffers = player.buffers(module),
+    memory = {},
     moves = 0,
   }
 end
@@ -60,31 +61,90 @@ local function norm_of(gradients)
   return math.sqrt(squares)
 end
 
---- One step down a loss. Raises, naming iteration and player, where the loss or a gradient is not finite.
----@param self ganlua.player
----@param iteration integer that messages name
----@param optimizer ganlua.optimizer
----@param loss ganlua.tensor one number; its graph is used up
----@return number loss
----@return number norm of its gradient
-function player.descend(self, iteration, optimizer, loss)
+-- The number in a loss or a penalty. Raises, naming iteration and player, where there is no finite one.
+local function value_of(self, iteration, what, loss)
   if not core.is_tensor(loss) or loss:numel() ~= 1 then
-    check.fail("iteration %d, %s: the loss must be one number, got %s", iteration, self.name, check.describe(loss))
+    check.fail("iteration %d, %s: the %s must be one number, got %s", iteration, self.name, what, check.describe(loss))
   end
   local value = loss:item()
   if value - value ~= 0 then
-    check.fail("iteration %d, %s: loss is %s", iteration, self.name, value ~= value and "nan" or tostring(value))
+    check.fail("iteration %d, %s: %s is %s", iteration, self.name, what, value ~= value and "nan" or tostring(value))
   end
+  return value
+end
 
-  local gradients = core.grad(loss, self.parameters, { consume = true })
+--- The gradients of a loss and what is added to it. Raises where a number or a gradient is not finite.
+---@param self ganlua.player
+---@param iteration integer that messages name
+---@param loss ganlua.tensor one number
+---@param penalty? ganlua.tensor one number
+---@param consume boolean whether the graph is used up
+---@return ganlua.tensor[] gradients
+---@return { loss: number, penalty: number?, grad_norm: number }
+function player.gradients(self, iteration, loss, penalty, consume)
+  local measured = {
+    loss = value_of(self, iteration, "loss", loss),
+    penalty = penalty and value_of(self, iteration, "penalty", penalty),
+  }
+  if penalty then loss = loss + penalty end
+  local gradients = core.grad(loss, self.parameters, { consume = consume })
   if not core.all_finite(gradients) then
     check.fail("iteration %d, %s: the gradient of '%s' is not finite", iteration, self.name, culprit(self, gradients))
   end
-  local norm = core.no_grad(norm_of, gradients)
+  measured.grad_norm = core.no_grad(norm_of, gradients)
+  return gradients, measured
+end
+
+--- One step along gradients, which are freed.
+---@param self ganlua.player
+---@param optimizer ganlua.optimizer
+---@param gradients ganlua.tensor[]
+---@param lr? number for an optimiser that has one
+function player.step(self, optimizer, gradients, lr)
   self.moments = self.moments or optimizer:start(self.parameters)
-  optimizer:step(self.moments, self.parameters, gradients)
+  optimizer:step(self.moments, self.parameters, gradients, lr)
   for _, gradient in ipairs(gradients) do gradient:free() end
-  return value, norm
+end
+
+---- Going back -----------------------------------------------------------------------------------------------------
+
+-- A copy of nested tables; tensors are copied too where `deep`.
+local function copy_of(value, deep)
+  if core.is_tensor(value) then return deep and value:copy() or value end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, field in pairs(value) do copy[key] = copy_of(field, deep) end
+  return copy
+end
+
+--- What a move that fails has to put back: the buffers and what penalties remember. Parameters and moments are the
+--- last things that a move writes, so they are part of it only for a move of two steps (`written`).
+---@param self ganlua.player
+---@param written boolean
+---@return table
+function player.snapshot(self, written)
+  local kept = { buffers = {}, memory = copy_of(self.memory, false), moments = self.moments }
+  for i, place in ipairs(self.buffers) do kept.buffers[i] = place[1][place[2]] end
+  if written then
+    kept.moments, kept.parameters = copy_of(self.moments, true), copy_of(self.parameters, true)
+  end
+  return kept
+end
+
+--- Puts back what a snapshot kept.
+---@param self ganlua.player
+---@param kept table
+function player.restore(self, kept)
+  for i, place in ipairs(self.buffers) do place[1][place[2]] = kept.buffers[i] end
+  self.memory, self.moments = kept.memory, kept.moments
+  player.return_to(self, kept)
+end
+
+--- Gives the parameters the values that a snapshot kept, if it did.
+---@param self ganlua.player
+---@param kept table
+function player.return_to(self, kept)
+  for i, value in ipairs(kept.parameters or {}) do self.parameters[i]:copy_(value) end
 end
 
 return player

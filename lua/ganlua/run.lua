@@ -17,7 +17,7 @@ local streams = require "ganlua.streams"
 ---@field ema ganlua.module? the generator's moving average, in eval mode
 ---@field state table the script's own; strings, numbers, booleans and tables of them are saved with the run
 ---@field metrics table<string, number> the last iteration's
----@field folder string? once the training has begun
+---@field folder string? once the training has begun; none with out = false
 local Run = {}
 Run.__index = Run
 
@@ -39,10 +39,13 @@ function Run.new(given)
     discriminator = self.discriminator,
     generator = self.generator,
     optimizer = given.optimizer,
-    loss = given.loss,
-    data = given.data,
+    settings = {
+      loss = given.loss, batch = given.batch, penalties = given.penalties, noise = given.noise, top_k = given.top_k,
+      unroll = given.unroll,
+    },
+    pac = given.pac,
+    data = given.data.reader and given.data:reader() or given.data,
     latent = given.latent,
-    batch = given.batch,
     seed = given.seed,
     ema = self.ema,
     ema_decay = given.ema and given.ema.decay,
@@ -54,39 +57,64 @@ function Run.new(given)
   return self
 end
 
--- Ctrl-C waits for the end of a move while a run is in play; the guard's end lets it through again.
+-- Runs in play: one may be started inside another's hook.
+local playing = 0
+
+-- Ctrl-C waits for the end of a move while a run is in play; the end of the last guard lets it through again.
 local function hold_interrupts()
   local hold = core.hold_interrupt or function() end
+  playing = playing + 1
   hold(true)
-  return setmetatable({}, { __close = function() hold(false) end })
+  return setmetatable({}, { __close = function()
+    playing = playing - 1
+    if playing == 0 then hold(false) end
+  end })
 end
 
---- Plays the schedule to its end, in a folder of its own. On Ctrl-C the move is finished and everything saved.
+-- A run that an error stops leaves its networks, which are as they were before the move that failed, and their
+-- pictures. The error is the user's to see: what cannot be written on top of it is not.
+local function leave_files(self)
+  return setmetatable({}, { __close = function(_, problem)
+    self.training = false
+    if problem ~= nil and not self.interrupted and self.folder then pcall(self.conclude, self) end
+  end })
+end
+
+--- Plays the schedule to its end, in a folder of its own (with out = false, in none). On Ctrl-C the move is finished
+--- and everything saved.
 ---@return ganlua.trainer self
 function Run:train()
   local given = self.options
-  if not self.folder then
+  if self.training then check.fail("run:train: this run is training already") end
+  if not self.folder and given.out ~= false then
     local folder, wanted = run_folder.create(given.out, given.name, given.config)
     self.folder = folder
     if folder ~= wanted and given.progress then
       io.write(wanted, " is there already: this run goes to ", folder, "\n")
     end
   end
-  local _ <close> = hold_interrupts()
+  local hold <close> = hold_interrupts()
   local log <close> = self.log
   local shown <close> = progress.new { silent = not given.progress }
-  log:open(self.folder .. "/metrics.jsonl")
+  if self.folder then log:open(self.folder .. "/metrics.jsonl") end
   self.progress, self.played, self.images = shown, 0, 0
   self.started = core.monotonic()
   self.generator:train()
   self.discriminator:train()
+  self.training, self.interrupted = true, nil
+  local _ <close> = leave_files(self)
 
   given.schedule(self.game)
 
   self:conclude()
-  shown:say("done in %s: everything is in %s", progress.duration(core.monotonic() - self.started), self.folder)
+  shown:say("done in %s%s", progress.duration(core.monotonic() - self.started), self:place())
   given.on.finish(self)
   return self
+end
+
+-- Where the files of a run are, for a message.
+function Run:place()
+  return self.folder and ": everything is in " .. self.folder or ""
 end
 
 -- How far the game is, moves after the last next() included: files of this moment need not be written twice.
@@ -99,7 +127,7 @@ end
 function Run:conclude()
   self.progress:show(self:position(), self.images, self.played, true)
   if self.sampled ~= moment(self) then self:write_samples() end
-  if self.saved ~= moment(self) then self:write_checkpoint(false) end
+  if self.folder and self.saved ~= moment(self) then self:write_checkpoint(false) end
 end
 
 function Run:position()
@@ -110,11 +138,11 @@ function Run:after_move()
   local signal = core.interrupted()
   if not signal then return end
   self:conclude()
-  self.progress:say("stopped by %s in iteration %d: everything is in %s", signal == "INT" and "Ctrl-C" or "SIGTERM",
-    self.game.iteration + 1, self.folder)
+  self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",
+    self.game.iteration + 1, self:place())
   self.log:close()
   self.interrupted = signal
-  if core.hold_interrupt then core.hold_interrupt(false) end -- a script ends here; in the REPL:
+  if core.hold_interrupt and playing == 1 then core.hold_interrupt(false) end -- a script ends here; in the REPL:
   error("interrupted: the run is saved, run:train() goes on", 0)
 end
 
@@ -128,7 +156,8 @@ function Run:after_iteration()
   self.log:record(self.metrics)
   given.on.iteration(self, self.metrics)
   if iteration % given.sample.every == 0 then self:write_samples() end
-  if given.checkpoint.every and iteration % given.checkpoint.every == 0 then self:write_checkpoint(true) end
+  local every = self.folder and given.checkpoint.every
+  if every and iteration % every == 0 then self:write_checkpoint(true) end
   if self.progress:show(self:position(), self.images, self.played) then self.log:flush() end
 end
 
@@ -140,11 +169,11 @@ local sample_batch = 250
 -- Samples for given latents: the average where there is one, in eval mode, without a graph.
 local function generate(self, z)
   local network, parts, count = self.ema or self.generator, {}, z:shape()[1]
+  local _ <close> = network:modes()
   network:eval()
   for first = 1, count, sample_batch do
     parts[#parts + 1] = network(z:narrow(1, first, math.min(sample_batch, count - first + 1)))
   end
-  if network == self.generator then network:train() end
   return #parts == 1 and parts[1] or core.concat(parts, 1)
 end
 
@@ -152,6 +181,7 @@ end
 ---@param n integer
 ---@return ganlua.tensor n x shape
 function Run:sample(n)
+  n = math.tointeger(n) or n
   if math.type(n) ~= "integer" or n < 1 then
     check.fail("run:sample: wanted a positive integer, got %s", check.describe(n))
   end
@@ -169,7 +199,7 @@ function Run:write_samples()
   self.sampled = moment(self)
   local samples, path = core.no_grad(generate, self, self.grid_latents), nil
   local shape = samples:shape()
-  if #shape == 4 and (shape[4] == 1 or shape[4] == 3) then
+  if self.folder and #shape == 4 and (shape[4] == 1 or shape[4] == 3) then
     path = run_folder.sample_path(self.folder, self.game.iteration)
     require("ganlua.image").grid(samples):save(path)
   end
@@ -214,14 +244,18 @@ end
 --- Saves everything that the run is at this moment into one file.
 ---@param path string
 function Run:save(path)
-  local played, moves, moments = self.game, {}, {}
-  for name, player in pairs(played.players) do moves[name], moments[name] = player.moves, player.moments end
+  if type(path) ~= "string" then check.fail("run:save: wanted a path, got %s", check.describe(path)) end
+  local played, moves, moments, memory = self.game, {}, {}, {}
+  for name, player in pairs(played.players) do
+    moves[name], moments[name], memory[name] = player.moves, player.moments, player.memory
+  end
   checkpoint.save(path, {
     networks = networks_of(self),
     moments = moments,
     counters = {
       iteration = played.iteration,
       moves = moves,
+      penalties = memory,
       seed = self.options.seed,
       streams = played.streams:state(),
       data = played.data.state and played.data:state() or nil,
@@ -234,11 +268,16 @@ end
 ---@param path string
 ---@return ganlua.trainer self
 function Run:load(path)
+  if type(path) ~= "string" then check.fail("run:load: wanted a path, got %s", check.describe(path)) end
   if core.is_directory(path) then path = path .. "/checkpoint.safetensors" end
   local moments, counters = checkpoint.load(path, networks_of(self))
   local played = self.game
+  self.saved, self.sampled = nil, nil
   played.iteration = counters.iteration
-  for name, player in pairs(played.players) do player.moves, player.moments = counters.moves[name], moments[name] end
+  for name, player in pairs(played.players) do
+    player.moves, player.moments = counters.moves[name], moments[name]
+    player.memory = counters.penalties and counters.penalties[name] or {}
+  end
   played.streams.seed, self.options.seed = counters.seed, counters.seed
   played.streams:load_state(counters.streams)
   if counters.data and played.data.load_state then played.data:load_state(counters.data) end

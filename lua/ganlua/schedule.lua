@@ -70,6 +70,30 @@ function schedule.alternate(options)
   end)
 end
 
+-- A schedule in which every iteration is one move of both players.
+local function together(name, overrides)
+  return function(options)
+    local given = check.options("schedule." .. name, options, {
+      iterations = { type = "integer", min = 1, required = true },
+    })
+    return named(("%s{iterations=%d}"):format(name, given.iterations), function(game)
+      game.planned = given.iterations
+      while game.iteration < given.iterations do
+        game:both(overrides)
+        game:next()
+      end
+    end)
+  end
+end
+
+--- Both players move at once in every iteration: both gradients are taken at the same point.
+---@type fun(options: { iterations: integer }): function
+schedule.simultaneous = together("simultaneous")
+
+--- Both players look one step ahead in every iteration, and step along the gradients there (Gidel 2019).
+---@type fun(options: { iterations: integer }): function
+schedule.extragradient = together("extragradient", { extragradient = true })
+
 --- One stretch after another, each with its own moves; a player that is not named rests. `iterations` is each
 --- stretch's own length.
 ---@param list { discriminator: integer?, generator: integer?, iterations: integer }[]

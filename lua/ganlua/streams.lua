@@ -9,7 +9,7 @@ local core = require "ganlua.core"
 local streams = {}
 
 -- Purposes lie 2^40 apart: a purpose may use the numbers after its own for sub-streams (epochs, batches).
-local purposes = { "weights", "order", "points", "data", "latent", "network", "grid", "sample" }
+local purposes = { "weights", "order", "points", "data", "latent", "network", "grid", "sample", "noise", "penalty" }
 local number_of = {}
 for i, purpose in ipairs(purposes) do number_of[purpose] = i << 40 end
 

@@ -2,8 +2,10 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local curve = require "ganlua.curve"
 local data = require "ganlua.data"
-local game = require "ganlua.game"
+local evaluation = require "ganlua.evaluation"
+local move_options = require "ganlua.move_options"
 local nn_module = require "ganlua.nn.module"
 local optim = require "ganlua.optim"
 local run = require "ganlua.run"
@@ -14,25 +16,61 @@ local streams = require "ganlua.streams"
 local trainer = {}
 
 local function is_data(value)
-  return core.is_tensor(value)
-    or type(value) == "table" and value.size ~= nil and value.shape ~= nil and value.batch ~= nil
+  return core.is_tensor(value) or move_options.has(value, "size", "shape", "batch")
 end
 
 local function is_latent(value)
-  return type(value) == "function" or math.type(value) == "integer" and value > 0
+  return type(value) == "function" or math.tointeger(value) and math.tointeger(value) > 0
 end
+
+local rows = move_options.rows
+
+--- What gan.train and gan.trainer take. Where a number or a curve is meant, see gan.curve.
+---@class ganlua.train_options
+---@field data any a data set (size, shape, batch), or a tensor
+---@field generator ganlua.module
+---@field discriminator ganlua.module
+---@field latent integer|function numbers of a standard normal, or function(n) -> tensor
+---@field loss table see gan.loss
+---@field penalties ganlua.penalty[]? see gan.penalty
+---@field optimizer { generator: ganlua.optimizer?, discriminator: ganlua.optimizer? }? adam{} where nothing is said
+---@field schedule function see gan.schedule
+---@field batch integer? 64
+---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that the
+--- discriminator is shown
+---@field pac integer? 1; so many samples are packed for one score, along the last dimension (PacGAN, Lin 2018)
+---@field top_k number|function|ganlua.curve|nil 1; the generator learns from this share of its samples, the best-scored
+--- ones (Sinha 2020)
+---@field unroll { steps: integer, optimizer: ganlua.optimizer? }? the generator looks so many of the discriminator's
+--- steps ahead, by its own optimiser or another: adam, adamw or sgd (Metz 2017)
+---@field ema { decay: number|function|ganlua.curve }? a moving average of the generator is kept
+---@field seed integer?
+---@field name string? of the run's folder, in the folder for runs
+---@field out string|false|nil the run's folder; false: a run that writes no files
+---@field checkpoint { every: integer?, keep: integer? }?
+---@field sample { every: integer?, count: integer? }?
+---@field on table<string, function>? iteration, sample, checkpoint, finish
+---@field progress boolean? true
 
 local spec = {
   name = { type = "string" },
-  out = { type = "string" },
+  out = {
+    is = function(value) return value == false or type(value) == "string" end,
+    wanted = "a path, or false for a run that writes no files",
+  },
   data = { is = is_data, wanted = "a data set (size, shape, batch) or a tensor", required = true },
   generator = { is = nn_module.is, wanted = "a module", required = true },
   discriminator = { is = nn_module.is, wanted = "a module", required = true },
   latent = { is = is_latent, wanted = "a positive integer or a function(n) -> tensor", required = true },
-  loss = { is = game.option.loss.is, wanted = game.option.loss.wanted, required = true },
+  loss = { is = rows.loss.is, wanted = rows.loss.wanted, required = true },
+  penalties = { is = rows.penalties.is, wanted = rows.penalties.wanted, default = {} },
   optimizer = { type = "table", default = {} },
   schedule = { type = "function", required = true },
   batch = { type = "integer", min = 1, default = 64 },
+  noise = curve.option { min = 0, default = 0 },
+  top_k = curve.option { above = 0, max = 1, default = 1 },
+  pac = { type = "integer", min = 1, default = 1 },
+  unroll = { type = "table" },
   ema = { type = "table" },
   seed = { type = "integer" },
   checkpoint = { type = "table", default = {} },
@@ -44,12 +82,16 @@ local spec = {
 -- Every option checked, nested ones too, before anything is built or written.
 local function checked(options)
   local given = check.options("train", options, spec)
-  local optimizer = { is = game.option.optimizer.is, wanted = game.option.optimizer.wanted, default = optim.adam {} }
+  local optimizer = { is = rows.optimizer.is, wanted = rows.optimizer.wanted, default = optim.adam {} }
   given.optimizer = check.options("train: optimizer", given.optimizer,
     { generator = optimizer, discriminator = optimizer })
   given.ema = given.ema and check.options("train: ema", given.ema, {
-    decay = { type = "number", min = 0, below = 1, required = true },
+    decay = curve.option { min = 0, below = 1, required = true },
   })
+  given.unroll = move_options.unroll("train", given.unroll)
+  if given.batch % given.pac ~= 0 then
+    check.fail("train: option 'batch' must be a multiple of pac = %d, got %d", given.pac, given.batch)
+  end
   local every, count = { type = "integer", min = 1 }, { type = "integer", min = 1, default = 64 }
   given.checkpoint = check.options("train: checkpoint", given.checkpoint, {
     every = every,
@@ -63,8 +105,8 @@ local function checked(options)
   given.on = check.options("train: on", given.on,
     { iteration = callback, sample = callback, checkpoint = callback, finish = callback })
   if core.is_tensor(given.data) then given.data = data.tensor(given.data) end
-  if math.type(given.latent) == "integer" then
-    local size = given.latent
+  local size = math.tointeger(given.latent)
+  if size then
     given.latent = function(n) return core.randn(n, size) end
     given.latent_text = size
   end
@@ -82,7 +124,7 @@ local function build(given)
   if made ~= real then
     check.fail("train: the generator makes samples of shape %s, those of the data are %s", made, real)
   end
-  D:build { 2, table.unpack(G.output_shape) }
+  D:build(evaluation.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac))
   local score = 1
   for _, size in ipairs(D.output_shape) do score = score * size end
   if score ~= 1 then
@@ -101,7 +143,8 @@ local function config_text(given)
     name = given.name, script = arg and arg[0], seed = given.seed,
     data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
     generator = tostring(given.generator), discriminator = tostring(given.discriminator),
-    loss = printed(given.loss), schedule = schedule.describe(given.schedule), ema = given.ema,
+    loss = printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k, pac = given.pac,
+    unroll = given.unroll, schedule = schedule.describe(given.schedule), ema = given.ema,
     optimizer = {
       generator = printed(given.optimizer.generator), discriminator = printed(given.optimizer.discriminator),
     },
@@ -111,7 +154,7 @@ local function config_text(given)
 end
 
 --- Makes a run: networks are built, nothing is written yet. run:train() plays it.
----@param options table as gan.train's
+---@param options ganlua.train_options
 ---@return ganlua.trainer
 function trainer.trainer(options)
   local given = checked(options)
@@ -121,7 +164,7 @@ function trainer.trainer(options)
 end
 
 --- gan.train: makes a run, plays it to its end and returns it.
----@param options table
+---@param options ganlua.train_options
 ---@return ganlua.trainer
 function trainer.train(options)
   return trainer.trainer(options):train()

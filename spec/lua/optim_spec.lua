@@ -99,7 +99,110 @@ describe("sgd", function()
   end)
 end)
 
+describe("adamw", function()
+  it("decays beside Adam's step, not through it", function()
+    local p, wanted, m, v = gan.tensor { 1, -2 }, { 1, -2 }, { 0, 0 }, { 0, 0 }
+    local adamw = gan.optim.adamw { lr = 0.1, betas = { 0.5, 0.9 }, weight_decay = 0.2 }
+    local state = adamw:start { p }
+    for step = 1, 4 do
+      local gradient = { 0.3 * step, -0.2 }
+      for i = 1, 2 do
+        local g = gradient[i]
+        m[i], v[i] = 0.5 * m[i] + 0.5 * g, 0.9 * v[i] + 0.1 * g * g
+        wanted[i] = wanted[i] * (1 - 0.1 * 0.2)
+          - 0.1 * (m[i] / (1 - 0.5 ^ step)) / (math.sqrt(v[i] / (1 - 0.9 ^ step)) + 1e-8)
+      end
+      adamw:step(state, { p }, { gan.tensor(gradient) })
+    end
+    near(wanted, p)
+    assert.equal(0.01, gan.optim.adamw {}.weight_decay)
+  end)
+end)
+
+describe("optimistic_adam", function()
+  it("goes twice Adam's way and takes the last step back", function()
+    local p, wanted, m, v, last = gan.tensor { 1, -2 }, { 1, -2 }, { 0, 0 }, { 0, 0 }, { 0, 0 }
+    local optimizer = gan.optim.optimistic_adam { lr = 0.1, betas = { 0.5, 0.9 } }
+    local state = optimizer:start { p }
+    for step = 1, 5 do
+      local gradient = { 0.3 * step, -0.2 }
+      for i = 1, 2 do
+        local g = gradient[i]
+        m[i], v[i] = 0.5 * m[i] + 0.5 * g, 0.9 * v[i] + 0.1 * g * g
+        local now = (m[i] / (1 - 0.5 ^ step)) / (math.sqrt(v[i] / (1 - 0.9 ^ step)) + 1e-8)
+        wanted[i] = wanted[i] - 2 * 0.1 * now + 0.1 * last[i]
+        last[i] = now
+      end
+      optimizer:step(state, { p }, { gan.tensor(gradient) })
+    end
+    near(wanted, p)
+    near(last, state.last[1])
+  end)
+
+  it("ends where Adam circles, on x * y", function()
+    local function distance(setting)
+      local x, y = gan.tensor { 1 }, gan.tensor { 1 }
+      local of_x, of_y = setting:start { x }, setting:start { y }
+      for _ = 1, 3000 do
+        local slope_x, slope_y = y:copy(), -x
+        setting:step(of_x, { x }, { slope_x })
+        setting:step(of_y, { y }, { slope_y })
+      end
+      return math.sqrt(x:item() ^ 2 + y:item() ^ 2)
+    end
+    local betas = { 0, 0.999 }
+    assert.is_true(distance(gan.optim.optimistic_adam { lr = 0.03, betas = betas }) < 1e-6)
+    assert.is_true(distance(gan.optim.adam { lr = 0.03, betas = betas }) > 1)
+  end)
+end)
+
+describe("rmsprop", function()
+  it("divides by the running root of the squares, as PyTorch's", function()
+    for _, momentum in ipairs { 0, 0.9 } do
+      local p, wanted, v, velocity = gan.tensor { 1 }, 1, 0, 0
+      local rmsprop = gan.optim.rmsprop { lr = 0.1, alpha = 0.8, momentum = momentum, weight_decay = 0.01 }
+      local state = rmsprop:start { p }
+      for step = 1, 4 do
+        local g = step - 2.5 + 0.01 * wanted
+        v = 0.8 * v + 0.2 * g * g
+        velocity = momentum * velocity + g / (math.sqrt(v) + 1e-8)
+        wanted = wanted - 0.1 * velocity
+        rmsprop:step(state, { p }, { gan.tensor { step - 2.5 } })
+      end
+      near({ wanted }, p)
+      near({ v }, state.v[1])
+    end
+  end)
+end)
+
 describe("a setting", function()
+  it("looks ahead at the same step, and changes nothing", function()
+    local optim = gan.optim
+    for _, one in ipairs {
+      optim.sgd { lr = 0.1, weight_decay = 0.2 }, optim.sgd { lr = 0.1, momentum = 0.9 },
+      optim.adam { lr = 0.1, weight_decay = 0.2 }, optim.adamw { lr = 0.1, weight_decay = 0.2 },
+    } do
+      local p, gradients = gan.tensor { 1, -2 }, { gan.tensor { 0.5, 0 } }
+      local state = one:start { p }
+      one:step(state, { p }, { gan.tensor { 3, 0.1 } })
+      local before, later = p:totable(), state
+      local ahead = { p }
+      for _ = 1, 3 do ahead, later = one:ahead(later, ahead, gradients) end
+      assert.same(before, p:totable())
+      for _ = 1, 3 do one:step(state, { p }, gradients) end
+      near(p:totable(), ahead[1])
+      assert.equal(state.step, later.step)
+    end
+  end)
+
+  it("takes a curve as learning rate", function()
+    local p, sgd = gan.tensor { 0 }, gan.optim.sgd { lr = gan.curve.linear { from = 1, to = 0, over = 2 } }
+    local state = sgd:start { p }
+    for _ = 1, 4 do sgd:step(state, { p }, { gan.tensor { -1 } }) end
+    near({ 1.5 }, p)
+    assert.equal("sgd{lr=linear{from=1, over=2, to=0}, momentum=0, weight_decay=0}", tostring(sgd))
+  end)
+
   it("starts another optimiser's state afresh, and says so", function()
     local p, adam, sgd = gan.tensor { 1 }, gan.optim.adam { lr = 0.1 }, gan.optim.sgd { lr = 0.1, momentum = 0.9 }
     local state = adam:start { p }
@@ -118,7 +221,8 @@ describe("a setting", function()
   end)
 
   it("checks its options", function()
-    assert.error_matches(function() gan.optim.adam { lr = -1 } end, "adam: option 'lr' must be a number >= 0, got %-1")
+    assert.error_matches(function() gan.optim.adam { lr = -1 } end,
+      "adam: option 'lr' must be a number >= 0 or a curve, got %-1")
     assert.error_matches(function() gan.optim.adam { betas = { 0.5 } } end, "adam: option 'betas' must be two numbers")
     assert.error_matches(function() gan.optim.adam { beta = { 0.5, 0.9 } } end, "did you mean 'betas'")
   end)

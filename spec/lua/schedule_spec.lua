@@ -14,6 +14,7 @@ local function played(play, from)
   local game = { iteration = from or 0 }
   function game.discriminator() moves[#moves + 1] = "D" end
   function game.generator() moves[#moves + 1] = "G" end
+  function game.both(_, overrides) moves[#moves + 1] = overrides and overrides.extragradient and "E" or "B" end
   function game.next(self)
     moves[#moves + 1] = "|"
     self.iteration = self.iteration + 1
@@ -74,6 +75,20 @@ describe("schedule.phases", function()
       schedule.phases { { discriminator = 1, iterations = 2 }, { generator = 1 } }
     end)
     refuses("a list of phases", function() schedule.phases {} end)
+  end)
+end)
+
+describe("schedule.simultaneous and schedule.extragradient", function()
+  it("move both players at once", function()
+    local moves, game = played(schedule.simultaneous { iterations = 3 })
+    assert.equal("B|B|B|", moves)
+    assert.equal(3, game.planned)
+    assert.equal("E|", (played(schedule.extragradient { iterations = 3 }, 2)))
+  end)
+
+  it("print themselves, and refuse what cannot be played", function()
+    assert.equal("simultaneous{iterations=3}", schedule.describe(schedule.simultaneous { iterations = 3 }))
+    refuses("schedule.extragradient: option 'iterations' is required", function() schedule.extragradient {} end)
   end)
 end)
 

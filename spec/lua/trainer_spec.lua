@@ -394,7 +394,7 @@ describe("a run's folder", function()
     core.write_file(folder .. "/file", "")
     local moves, out = 0, folder .. "/file/run"
     local given = options { out = out, schedule = function() moves = moves + 1 end }
-    refuses("folder cannot be written: cannot make folder " .. out, gan.train, given)
+    refuses("folder cannot be written: cannot make folder " .. folder .. "/file", gan.train, given)
     assert.equal(0, moves)
   end)
 
@@ -429,5 +429,59 @@ describe("an interrupt", function()
     assert.equal(3, select(2, read(run.folder .. "/metrics.jsonl"):gsub("\n", "")))
     assert.is_true(core.exists(run.folder .. "/checkpoint.safetensors"))
     assert.is_true(core.exists(run.folder .. "/losses.png"))
+  end)
+end)
+
+describe("a run that is stopped by an error", function()
+  it("leaves its last good networks and the log", function()
+    local bad = gan.loss.define { name = "bad", d = function(r, f) return r:mean() + f:mean() end,
+      g = function(f) return f:mean() * (0 / 0) end }
+    local given = options { schedule = function(game)
+      for _ = 1, 3 do
+        game:discriminator()
+        game:generator()
+        game:next()
+      end
+      game:generator { loss = bad }
+    end }
+    local run = gan.trainer(given)
+    refuses("iteration 4, generator: loss is", run.train, run)
+    local saved = gan.load(given.out .. "/checkpoint.safetensors")
+    assert.same(run.generator:state()["1.weight"]:totable(), saved["generator.1.weight"]:totable())
+    local _, lines = read(given.out .. "/metrics.jsonl"):gsub("\n", "")
+    assert.equal(3, lines)
+  end)
+
+  it("cannot be started inside itself, and lets others play in its hooks", function()
+    local run
+    run = gan.trainer(options { on = { iteration = function() run:train() end } })
+    refuses("training already", run.train, run)
+    local inner
+    gan.train(options { on = { finish = function() inner = gan.train(options()) end } })
+    assert.equal(5, inner.metrics.iteration)
+  end)
+end)
+
+describe("the data of a run", function()
+  it("is read from its beginning, whoever read it before", function()
+    local data = gan.data.tensor(core.randn(64, 2))
+    local losses = {}
+    for i = 1, 2 do
+      gan.seed(1) -- the same weights
+      losses[i] = gan.train(options { data = data, out = false }):history "d_loss"
+    end
+    assert.same(losses[1], losses[2])
+  end)
+end)
+
+describe("run:sample", function()
+  it("leaves the networks in the modes that they were in", function()
+    local run = gan.train(options())
+    run.generator:eval()
+    run:sample(2)
+    assert.is_false(run.generator.training)
+    run.generator:train()
+    run:sample(2.0)
+    assert.is_true(run.generator.training)
   end)
 end)

@@ -1,0 +1,189 @@
+--- gan.penalty: what is added to a player's loss, in a run's (or a single move's) list `penalties`:
+--
+--     penalties = { gan.penalty.r1{weight=1, every=4}, gan.penalty.drift{} }
+--
+-- Each has `weight` in front, a number or a curve, and `every`: with every = k it is computed in each k-th move of its
+-- player alone, and weighted by k. What a penalty remembers (that count, running means) belongs to the player, under
+-- the penalty's name, so one that is written inline in a move is no fresh start. Norms of gradients are those of each
+-- sample, never of the batch. Below, E is the mean over the batch, D is the discriminator's raw score.
+
+local check = require "ganlua.check"
+local core = require "ganlua.core"
+local curve = require "ganlua.curve"
+local define = require("ganlua.penalty.define").define
+
+local penalty = { define = define }
+
+---- Penalties on the discriminator's slope -------------------------------------------------------------------------
+
+-- The gradient of the scores to their samples, as n x everything: each score belongs to a sample, so that the gradient
+-- of their sum holds each one's own.
+local function slopes(scores, x)
+  local gradient = core.grad(scores:sum(), { x }, { create_graph = true, unused = "zero" })[1]
+  return gradient:reshape(x:shape()[1], -1)
+end
+
+-- Numbers in [0, 1), one a sample, in a shape that broadcasts to x.
+local function one_each(x)
+  local shape = x:shape()
+  for i = 2, #shape do shape[i] = 1 end
+  return core.rand(shape)
+end
+
+-- E[(norm - target)^2], or E[max(0, norm - target)^2], of the slopes at u.
+local function slope_term(move, u, o)
+  local excess = slopes(move.discriminator(u), u):norm(2) - o.target
+  if o.one_sided then excess = core.relu(excess) end
+  return excess:square():mean()
+end
+
+local function slope_options()
+  return {
+    target = curve.option { min = 0, default = 1 },
+    one_sided = { type = "boolean", default = false },
+  }
+end
+
+--- gradient_penalty{weight=10, target=1, one_sided=false}: weight * E[(|grad_u D(u)| - target)^2] at
+-- u = a*x + (1 - a)*G(z), a ~ U[0, 1] for each sample. Gulrajani 2017 (WGAN-GP). With one_sided, E[max(0, |...| -
+-- target)^2]: only too steep is wrong. Petzka 2018 (WGAN-LP).
+penalty.gradient_penalty = define {
+  name = "gradient_penalty", weight = 10, options = slope_options(),
+  value = function(move, o)
+    local a = one_each(move.real)
+    return slope_term(move, (move.real * a + move.fake * (1 - a)):detach(), o)
+  end,
+}
+
+--- dragan{weight=10, target=1, one_sided=false}: as gradient_penalty, at u = x + 0.5*std(x)*U[0, 1]: around the real
+-- samples; std is that of all the batch's numbers. Kodali 2017.
+penalty.dragan = define {
+  name = "dragan", weight = 10, options = slope_options(),
+  value = function(move, o)
+    local x = move.real:detach()
+    return slope_term(move, (x + core.rand(x:shape()) * (x:var():sqrt() * 0.5)):detach(), o)
+  end,
+}
+
+--- r1{weight=10}: weight/2 * E[|grad_x D(x)|^2] at the real samples. Mescheder 2018.
+penalty.r1 = define {
+  name = "r1", weight = 10,
+  value = function(move) return slopes(move.real_scores, move.real):square():sum(2):mean() / 2 end,
+}
+
+--- r2{weight=10}: weight/2 * E[|grad D(G(z))|^2] at the generated samples. Mescheder 2018.
+penalty.r2 = define {
+  name = "r2", weight = 10,
+  value = function(move) return slopes(move.fake_scores, move.fake):square():sum(2):mean() / 2 end,
+}
+
+---- Penalties on the discriminator's scores ------------------------------------------------------------------------
+
+--- drift{weight=1e-3}: weight * E[D(x)^2]: keeps scores from wandering off together. Karras 2018.
+penalty.drift = define {
+  name = "drift", weight = 1e-3,
+  value = function(move) return move.real_scores:square():mean() end,
+}
+
+--- consistency{weight=10, augment=}: weight * E[(D(x) - D(T(x)))^2], T the function augment(samples) -> samples. The
+-- score should not change where the picture's meaning does not. CR-GAN, Zhang 2020.
+penalty.consistency = define {
+  name = "consistency", weight = 10, options = { augment = { type = "function", required = true } },
+  value = function(move, o)
+    local changed = core.no_grad(o.augment, move.real)
+    if not core.is_tensor(changed) then
+      check.fail("consistency: augment must return a tensor, got %s", check.describe(changed))
+    end
+    return (move.real_scores - move.discriminator(changed)):square():mean()
+  end,
+}
+
+--- lecam{weight=0.3, decay=0.99}: weight * (E[(D(x) - a_fake)^2] + E[(D(G(z)) - a_real)^2]), where a_real and a_fake
+-- are running means of the scores: for small data sets. Tseng 2021.
+penalty.lecam = define {
+  name = "lecam", weight = 0.3, options = { decay = { type = "number", min = 0, below = 1, default = 0.99 } },
+  value = function(move, o)
+    local memory = move.memory
+    for name, scores in pairs { real = move.real_scores, fake = move.fake_scores } do
+      local mean = scores:mean():item()
+      memory[name] = memory[name] and o.decay * memory[name] + (1 - o.decay) * mean or mean
+    end
+    return (move.real_scores - memory.fake):square():mean() + (move.fake_scores - memory.real):square():mean()
+  end,
+}
+
+--- weight_clip{limit=0.01}: no term; after each step every parameter of the discriminator is kept between -limit and
+-- limit. Arjovsky 2017.
+penalty.weight_clip = define {
+  name = "weight_clip", options = { limit = curve.option { above = 0, default = 0.01 } },
+  after = function(parameters, o)
+    for _, p in ipairs(parameters) do p:clamp_(-o.limit, o.limit) end
+  end,
+}
+
+---- Penalties on the generator -------------------------------------------------------------------------------------
+
+--- feature_matching{weight=1, features=}: weight * |E[features(x)] - E[features(G(z))]|^2 on the generator's loss;
+-- features is a module, or any function of a batch: the discriminator without its last layer, say. Salimans 2016.
+penalty.feature_matching = define {
+  name = "feature_matching", player = "generator", needs = "real",
+  options = {
+    features = {
+      is = function(value) return type(value) == "function" or type(value) == "table" and getmetatable(value) end,
+      wanted = "a module or a function", required = true,
+    },
+  },
+  value = function(move, o)
+    local real = core.no_grad(o.features, move.real)
+    return (real:mean(1) - o.features(move.fake):mean(1)):square():sum()
+  end,
+}
+
+--- path_length{weight=2, decay=0.99}: weight * E[(|J^T y| - a)^2], added to the generator's loss: J is the generator's
+-- slope in the latent, y a random direction of unit variance per dimension over the root of a picture's area, a the
+-- running mean of the norms: steps in the latent change pictures evenly. StyleGAN2, Karras 2020.
+penalty.path_length = define {
+  name = "path_length", weight = 2, player = "generator",
+  options = { decay = { type = "number", min = 0, below = 1, default = 0.99 } },
+  value = function(move, o)
+    local shape = move.generated:shape()
+    local area = #shape == 4 and shape[2] * shape[3] or 1
+    local projected = (move.generated * core.randn(shape)):sum() / math.sqrt(area)
+    local lengths = slopes(projected, move.latent):norm(2)
+    local memory, mean = move.memory, lengths:mean():item()
+    memory.mean = (memory.mean or 0) * o.decay + mean * (1 - o.decay)
+    return (lengths - memory.mean):square():mean()
+  end,
+}
+
+---- A penalty on the game ------------------------------------------------------------------------------------------
+
+--- consensus{weight=10}: weight/2 * |v|^2 on both players' losses, v = (dL_D/d its parameters, dL_G/d its parameters),
+-- of the losses without penalties: each player also looks for a point where both are content. Mescheder 2017.
+penalty.consensus = define {
+  name = "consensus", weight = 10, player = "both", needs = "losses",
+  value = function(move)
+    if not move.consensus then -- both players' is the same, and computed once where they move together
+      local sum
+      for _, name in ipairs { "discriminator", "generator" } do
+        local gradients = core.grad(move.losses[name], move.parameters[name], { create_graph = true, unused = "zero" })
+        for _, gradient in ipairs(gradients) do
+          local square = gradient:square():sum()
+          sum = sum and sum + square or square
+        end
+      end
+      move.consensus = sum / 2
+    end
+    return move.consensus
+  end,
+}
+
+local names = {}
+for name in pairs(penalty) do names[#names + 1] = name end
+table.sort(names)
+
+return setmetatable(penalty, {
+  __index = function(_, name)
+    check.fail("gan.penalty has no '%s'%s", tostring(name), check.hint(name, names))
+  end,
+})
