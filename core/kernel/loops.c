@@ -204,22 +204,24 @@ BINARY(unmasked, a != 0 ? 0 : b)
 
 /* ---- Losses of one score ---- */
 
-/* A row: v as a function of u and p; value, slope and curvature as functions of v and p. */
-#define SCORE(name, v_of, value_of, slope_of, curvature_of)                                                            \
+/* A row: v as a function of u and p, e as one of v; value, slope and curvature as functions of v, e and p. */
+#define SCORE(name, v_of, e_of, value_of, slope_of, curvature_of)                                                      \
     static void name(int64_t n, const gan_real *restrict xs, gan_real *restrict value, gan_real *restrict slope,       \
                      gan_real *restrict curvature, gan_real sign, gan_real p)                                          \
     {                                                                                                                  \
         if (!slope || !curvature) {                                                                                    \
             for (int64_t i = 0; i < n; i++) {                                                                          \
                 gan_real u = sign * xs[i];                                                                             \
-                gan_real v = (v_of);                                                                                   \
+                gan_real v = (v_of), e = (e_of);                                                                       \
+                (void)e;                                                                                               \
                 value[i] = (value_of);                                                                                 \
             }                                                                                                          \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t i = 0; i < n; i++) {                                                                              \
             gan_real u = sign * xs[i];                                                                                 \
-            gan_real v = (v_of);                                                                                       \
+            gan_real v = (v_of), e = (e_of);                                                                           \
+            (void)e;                                                                                                   \
             value[i] = (value_of);                                                                                     \
             slope[i] = sign * (slope_of);                                                                              \
             curvature[i] = (curvature_of);                                                                             \
@@ -227,15 +229,17 @@ BINARY(unmasked, a != 0 ? 0 : b)
     }
 
 /* clang-format off */
-SCORE(logistic, u, k_softplus(v) - p * v, k_sigmoid(v) - p, k_sigmoid(v) * k_sigmoid(-v))
-SCORE(hinge, p + u, v < 0 ? 0 : v, v > 0 ? 1 : 0, 0)
-SCORE(squared_hinge, p + u, v < 0 ? 0 : v * v, v < 0 ? 0 : 2 * v, v > 0 ? 2 : 0)
-SCORE(smooth_hinge, p + u, v < 0 ? 0 : v < p ? v * v / (2 * p) : v - p / 2, v < 0 ? 0 : v < p ? v / p : 1,
+/* With e = exp(-|v|), the sigmoid of v is 1/(1 + e) where v >= 0 and e/(1 + e) elsewhere. */
+SCORE(logistic, u, k_exp(v < 0 ? v : -v), (v < 0 ? 0 : v) + k_log1p(e) - p * v, (v < 0 ? e : 1) / (1 + e) - p,
+      e / (1 + e) / (1 + e))
+SCORE(hinge, p + u, 0, v < 0 ? 0 : v, v > 0 ? 1 : 0, 0)
+SCORE(squared_hinge, p + u, 0, v < 0 ? 0 : v * v, v < 0 ? 0 : 2 * v, v > 0 ? 2 : 0)
+SCORE(smooth_hinge, p + u, 0, v < 0 ? 0 : v < p ? v * v / (2 * p) : v - p / 2, v < 0 ? 0 : v < p ? v / p : 1,
       v > 0 && v < p ? 1 / p : 0)
-SCORE(score_square, u - p, v * v / 2, v, 1)
-SCORE(parabola, u, v + p * v * v, 1 + 2 * p * v, 2 * p)
-SCORE(score_exponential, k_exp(u + p), v, v, v)
-SCORE(score_tanh, k_tanh(u), p * v, p * (1 - v * v), -2 * p * v * (1 - v * v))
+SCORE(score_square, u - p, 0, v * v / 2, v, 1)
+SCORE(parabola, u, 0, v + p * v * v, 1 + 2 * p * v, 2 * p)
+SCORE(score_exponential, k_exp(u + p), 0, v, v, v)
+SCORE(score_tanh, k_tanh(u), 0, p * v, p * (1 - v * v), -2 * p * v * (1 - v * v))
 /* clang-format on */
 
 /* ---- Sums ---- */

@@ -64,30 +64,36 @@ end
 local function finite(v) return v - v == 0 end
 
 -- The points of a series that have a place on the plot: {x, y}.
-local function points_of(row, place)
+local function points_of(row, place, y_range)
   local where = ("series %d"):format(place)
   local given = check.options("plot.line: " .. where, row, {
     name = { type = "string", default = where },
     x = { is = function() return true end, wanted = "a list" },
     y = { is = function() return true end, wanted = "a list", required = true },
+    style = { type = "string", choices = { "line", "dashed", "points", "rings" }, default = "line" },
   })
   local y = numbers(where .. "'s y", given.y)
   local x = given.x and numbers(where .. "'s x", given.x)
   if x and #x ~= #y then check.fail("plot.line: %s has %d x for %d y", where, #x, #y) end
-  local points = { name = given.name }
+  local points = { name = given.name, style = given.style, from = math.huge, to = -math.huge }
   for i = 1, #y do
     local across = x and x[i] or i
-    if finite(across) and finite(y[i]) then points[#points + 1] = { across, y[i] } end
+    local inside = not y_range or y[i] >= y_range[1] and y[i] <= y_range[2]
+    if finite(across) and finite(y[i]) then
+      points.from, points.to = math.min(points.from, across), math.max(points.to, across)
+    end
+    if finite(across) and finite(y[i]) and inside then points[#points + 1] = { across, y[i] } end
   end
   return points
 end
 
--- The range of coordinate `axis` over all series, never empty.
+-- The range that all series take up, of x or of y, never empty.
 local function range(series, axis)
   local low, high = math.huge, -math.huge
   for _, points in ipairs(series) do
-    for _, point in ipairs(points) do
-      low, high = math.min(low, point[axis]), math.max(high, point[axis])
+    if axis == "x" then low, high = math.min(low, points.from), math.max(high, points.to) end
+    for i = 1, axis == "y" and #points or 0 do
+      low, high = math.min(low, points[i][2]), math.max(high, points[i][2])
     end
   end
   if low > high then return 0, 1 end
@@ -121,7 +127,7 @@ end
 -- that every line lies over every band.
 local function path_of(canvas, points, colour, frame)
   local path = {}
-  if #points <= frame.width then
+  if #points <= frame.width or points.style == "points" or points.style == "rings" then
     for i, point in ipairs(points) do path[i] = { frame.to_x(point[1]), frame.to_y(point[2]) } end
     return path
   end
@@ -132,9 +138,35 @@ local function path_of(canvas, points, colour, frame)
   return path
 end
 
-local function draw_path(canvas, path, colour)
+local dash <const>, gap <const> = 9, 7
+
+-- A disc at each place, or a ring around it.
+local function draw_marks(canvas, path, colour, rings)
+  for _, point in ipairs(path) do
+    core.draw_disc(canvas, point[1], point[2], rings and 7 or 3, colour)
+    if rings then core.draw_disc(canvas, point[1], point[2], 5.4, shade(ink, 0)) end
+  end
+end
+
+local function draw_path(canvas, path, colour, style)
+  if style == "points" or style == "rings" then return draw_marks(canvas, path, colour, style == "rings") end
+  local dashed = style == "dashed"
+  local walked = 0 -- pixels along the path
   for i = 2, #path do
-    core.draw_line(canvas, path[i - 1][1], path[i - 1][2], path[i][1], path[i][2], colour, 1.6)
+    local x, y = path[i - 1][1], path[i - 1][2]
+    local across, down = path[i][1] - x, path[i][2] - y
+    local length = math.sqrt(across ^ 2 + down ^ 2)
+    local at = dashed and 0 or length
+    if not dashed then core.draw_line(canvas, x, y, x + across, y + down, colour, 1.6) end
+    while at < length do
+      local phase = walked % (dash + gap)
+      local step = math.min(length - at, (phase < dash and dash or dash + gap) - phase + 1e-9)
+      if phase < dash then
+        local from, to = at / length, (at + step) / length
+        core.draw_line(canvas, x + from * across, y + from * down, x + to * across, y + to * down, colour, 1.6)
+      end
+      at, walked = at + step, walked + step
+    end
   end
   if #path == 1 then core.draw_disc(canvas, path[1][1], path[1][2], 3, colour) end
 end
@@ -157,10 +189,18 @@ local function draw_axes(canvas, frame, across, upwards)
   core.draw_line(canvas, frame.left, frame.bottom, frame.right, frame.bottom, black, 1)
 end
 
+-- The pieces of a line in the legend: where each begins, and how long it is.
+local dashes = { line = { { 0, 18 } }, dashed = { { 0, 7 }, { 11, 7 } } }
+
 -- The names of the series in their colours, in one row under the title.
 local function draw_legend(canvas, series, x, y)
   for i, points in ipairs(series) do
-    core.draw_rect(canvas, x, y + text_height / 2 - 2, 18, 4, shade(colour_of(i), 1))
+    if points.style == "points" or points.style == "rings" then
+      draw_marks(canvas, { { x + 9, y + text_height / 2 } }, shade(colour_of(i), 1), points.style == "rings")
+    end
+    for _, piece in ipairs(dashes[points.style] or {}) do
+      core.draw_rect(canvas, x + piece[1], y + text_height / 2 - 2, piece[2], 4, shade(colour_of(i), 1))
+    end
     core.draw_text(canvas, x + 24, y, points.name, shade(ink, 1), text_height)
     x = x + 24 + core.text_width(points.name, text_height) + 24
   end
@@ -187,9 +227,16 @@ local function make_frame(given, labels_width, x_range, y_range)
   return frame
 end
 
---- Draws lines. `series` is a list of {name=, x=, y=}: lists of numbers or tensors; without x, points count from 1.
---- Points that are not finite are left out.
----@param options { title: string?, x: string?, y: string?, series: table[], width: integer?, height: integer? }
+local function is_range(value)
+  return type(value) == "table" and #value == 2 and type(value[1]) == "number" and type(value[2]) == "number"
+    and value[1] < value[2]
+end
+
+--- Draws lines. `series` is a list of {name=, x=, y=, style=}: lists of numbers or tensors; without x, points count
+--- from 1. style is "line", "dashed", "points" or "rings" (around the points of others). Points that are
+--- not finite, or outside of `y_range`, are left out.
+---@param options { title: string?, x: string?, y: string?, series: table[], y_range: number[]?, width: integer?,
+--- height: integer? }
 ---@return ganlua.plot
 function plot.line(options)
   local given = check.options("plot.line", options, {
@@ -197,14 +244,15 @@ function plot.line(options)
     x = { type = "string" },
     y = { type = "string" },
     series = { type = "table", required = true },
+    y_range = { is = is_range, wanted = "two numbers {low, high}" },
     width = { type = "integer", min = 200, max = 8192, default = 960 },
     height = { type = "integer", min = 150, max = 8192, default = 480 },
   })
   local series = {}
-  for i, row in ipairs(given.series) do series[i] = points_of(row, i) end
+  for i, row in ipairs(given.series) do series[i] = points_of(row, i, given.y_range) end
 
-  local x_low, x_high = range(series, 1)
-  local y_low, y_high = range(series, 2)
+  local x_low, x_high = range(series, "x")
+  local y_low, y_high = table.unpack(given.y_range or { range(series, "y") })
   local margin = 0.04 * (y_high - y_low)
   y_low, y_high = y_low - margin, y_high + margin
   local across, upwards = ticks(x_low, x_high, given.width // 110), ticks(y_low, y_high, given.height // 60)
@@ -216,7 +264,11 @@ function plot.line(options)
   draw_axes(canvas, frame, across, upwards)
   local paths = {}
   for i, points in ipairs(series) do paths[i] = path_of(canvas, points, colour_of(i), frame) end
-  for i, path in ipairs(paths) do draw_path(canvas, path, shade(colour_of(i), 1)) end
+  for _, rings in ipairs { true, false } do -- what they stand around lies above them
+    for i, path in ipairs(paths) do
+      if (series[i].style == "rings") == rings then draw_path(canvas, path, shade(colour_of(i), 1), series[i].style) end
+    end
+  end
   draw_legend(canvas, series, frame.left, given.title and 36 or 12)
   if given.title then core.draw_text(canvas, frame.left, 10, given.title, black, 17) end
   if given.y then core.draw_text(canvas, 12, frame.top - 20, given.y, black, text_height) end
@@ -225,6 +277,50 @@ function plot.line(options)
       text_height)
   end
   return setmetatable({ pixels = canvas }, Plot)
+end
+
+--- Puts plots of one size side by side, row by row, under a title.
+---@param options { plots: ganlua.plot[], columns: integer?, title: string? }
+---@return ganlua.plot
+function plot.grid(options)
+  local given = check.options("plot.grid", options, {
+    plots = { type = "table", required = true },
+    columns = { type = "integer", min = 1, default = 2 },
+    title = { type = "string" },
+  })
+  local size
+  for i, each in ipairs(given.plots) do
+    if getmetatable(each) ~= Plot then
+      check.fail("plot.grid: wanted a list of plots, got %s at place %d", check.describe(each), i)
+    end
+    local shape = check.shape_text(each.pixels:shape())
+    size = size or shape
+    if shape ~= size then check.fail("plot.grid: plot %d is %s pixels, the first one %s", i, shape, size) end
+  end
+  if not size then check.fail("plot.grid: there are no plots") end
+
+  local height, width = table.unpack(given.plots[1].pixels:shape())
+  local columns, rows = math.min(given.columns, #given.plots), {}
+  if given.title then
+    local head = core.full({ 44, columns * width, 3 }, 1)
+    core.draw_text(head, 28, 16, given.title, shade(ink, 1), 21)
+    rows[1] = head
+  end
+  for first = 1, #given.plots, columns do
+    local row = {}
+    for i = first, first + columns - 1 do
+      row[#row + 1] = given.plots[i] and given.plots[i].pixels or core.full({ height, width, 3 }, 1)
+    end
+    rows[#rows + 1] = core.concat(row, 2)
+  end
+  return setmetatable({ pixels = core.concat(rows, 1) }, Plot)
+end
+
+--- Draws points in the plane, in front of a heat map (see ganlua.scatter).
+---@param options table
+---@return ganlua.scatter
+function plot.scatter(options)
+  return require("ganlua.scatter")(options)
 end
 
 return plot

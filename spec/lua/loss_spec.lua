@@ -107,7 +107,8 @@ describe("hinge", function()
 
   it("refuses a margin that is none, and unknown options", function()
     assert.error_matches(function() loss.hinge { margin = 0 } end,
-      "hinge: option 'margin' must be a positive number, got 0")
+      "hinge: option 'margin' must be a number > 0 or a curve, got 0")
+    assert.error_matches(function() loss.hinge { margin = -1 } end, "'margin' must be a number > 0 or a curve, got %-1")
     assert.error_matches(function() loss.hinge { margn = 1 } end, "did you mean 'margin'")
   end)
 
@@ -160,7 +161,8 @@ describe("svm_hinge", function()
 
   it("refuses sides other than -1 and +1", function()
     assert.error_matches(function() loss.svm_hinge(real, gan.tensor { 1, 0, -1 }) end,
-      "svm_hinge: t must be %-1 or %+1")
+      "svm_hinge: t must be %-1 or %+1 everywhere, got 0 at place 2")
+    assert.error_matches(function() loss.svm_hinge(real, 0.5) end, "got 0.5 at place 1")
   end)
 end)
 

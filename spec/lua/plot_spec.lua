@@ -67,11 +67,49 @@ describe("plot.line", function()
     assert.is_true(dark(named) > dark(bare) + 100)
   end)
 
+  it("leaves out what lies outside of y_range, and keeps the axis across", function()
+    local y = { 0, 1, 100, 1, 0 }
+    local all = plot.line { series = { { y = y } } }
+    local cut = plot.line { series = { { y = y } }, y_range = { -1, 2 } }
+    assert.is_true(coloured(cut) < coloured(all))
+    assert.is_true(coloured(cut) > 300)
+    refuses("option 'y_range' must be two numbers {low, high}", plot.line, { series = {}, y_range = { 2, 1 } })
+  end)
+
+  it("draws dashes, points and rings", function()
+    local y, pixels = { 1, 2, 3 }, {}
+    for _, style in ipairs { "line", "dashed", "points", "rings" } do
+      pixels[style] = coloured(plot.line { series = { { name = "a", y = y, style = style } } })
+      assert.is_true(pixels[style] > 40)
+    end
+    assert.is_true(pixels.dashed > 0.4 * pixels.line and pixels.dashed < 0.75 * pixels.line)
+    assert.is_true(pixels.rings > pixels.points)
+    refuses("option 'style' must be one of 'line', 'dashed', 'points', 'rings'", plot.line,
+      { series = { { y = y, style = "dots" } } })
+  end)
+
   it("refuses what cannot be drawn", function()
     refuses("option 'series' is required", plot.line, {})
     refuses("series 1 has 2 x for 3 y", plot.line, { series = { { x = { 1, 2 }, y = { 1, 2, 3 } } } })
     refuses("series 2's y must hold numbers, got \"b\" at place 2", plot.line,
       { series = { { y = { 1 } }, { y = { 1, "b" } } } })
     refuses("did you mean 'title'", plot.line, { titel = "x", series = {} })
+  end)
+end)
+
+describe("plot.grid", function()
+  local function small(width) return plot.line { series = { { y = { 1, 2 } } }, width = width or 300, height = 200 } end
+
+  it("puts plots row by row under a title", function()
+    assert.same({ 400, 600, 3 }, plot.grid({ plots = { small(), small(), small() } }).pixels:shape())
+    assert.same({ 200, 900, 3 }, plot.grid({ plots = { small(), small(), small() }, columns = 3 }).pixels:shape())
+    assert.same({ 244, 300, 3 }, plot.grid({ plots = { small() }, title = "one" }).pixels:shape())
+  end)
+
+  it("refuses plots of different sizes, and none", function()
+    refuses("plot.grid: plot 2 is 200x310x3 pixels, the first one 200x300x3", plot.grid,
+      { plots = { small(), small(310) } })
+    refuses("plot.grid: wanted a list of plots, got 3 at place 1", plot.grid, { plots = { 3 } })
+    refuses("plot.grid: there are no plots", plot.grid, { plots = {} })
   end)
 end)

@@ -1,5 +1,6 @@
 -- Layers, losses, optimisers and functions against the numbers that PyTorch gives (spec/reference, made by make.py
--- there). The measure is max |ours - theirs| / max(1, max |theirs|) over a tensor, and 1e-4 the most that is allowed.
+-- there). The measure is max |ours - theirs| / max(1, max |theirs|) over a tensor, and 1e-4 the most that is allowed,
+-- 1e-5 for losses.
 
 local gan = require "ganlua"
 
@@ -19,7 +20,7 @@ local function tensors(by_name)
   return list
 end
 
-local function check(what, ours, theirs)
+local function check(what, ours, theirs, allowed)
   assert.are.same(theirs.shape, ours:shape(), what)
   local list, largest, off = ours:reshape{-1}:totable(), 1, 0
   for i, wanted in ipairs(theirs) do
@@ -32,7 +33,7 @@ local function check(what, ours, theirs)
       off = math.max(off, math.abs(got - wanted))
     end
   end
-  assert(off / largest <= ALLOWED, ("%s is off by %.3g"):format(what, off / largest))
+  assert(off / largest <= (allowed or ALLOWED), ("%s is off by %.3g"):format(what, off / largest))
 end
 
 describe("a layer agrees with PyTorch:", function()
@@ -69,42 +70,48 @@ describe("a layer agrees with PyTorch:", function()
   end
 end)
 
-describe("a loss agrees with PyTorch:", function()
-  local losses = reference "losses"
+for _, file in ipairs { "losses", "more_losses" } do
+  describe("a loss agrees with PyTorch:", function()
+    local losses = reference(file)
 
-  -- Value and gradients of one scalar; `wanted`: the gradients by place of the argument, nil where none is looked at.
-  local function differentiate(what, y, value, arguments, wanted)
-    check(what, y, value)
-    local gradients = gan.grad(y, arguments, { unused = "zero" })
-    for i in ipairs(arguments) do
-      if wanted[i] then check(("%s, gradient to argument %d"):format(what, i), gradients[i], wanted[i]) end
+    -- Value and gradients of one scalar; `wanted`: the gradients by place of the argument, nil where none is looked at.
+    local function differentiate(what, y, value, arguments, wanted, allowed)
+      check(what, y, value, allowed or 1e-5)
+      local gradients = gan.grad(y, arguments, { unused = "zero" })
+      for i in ipairs(arguments) do
+        if wanted[i] then
+          check(("%s, gradient to argument %d"):format(what, i), gradients[i], wanted[i], allowed or 1e-5)
+        end
+      end
     end
-  end
 
-  for _, case in ipairs(losses.adversarial) do
-    it(case.name, function()
-      local loss, real, fake = case.make(gan.loss), tensor(case.real), tensor(case.fake)
-      differentiate("d", loss.d(real, fake), case.d, { real, fake }, { case.d_grad_real, case.d_grad_fake })
-      differentiate("g", loss.g(fake, real), case.g, { fake, real }, { case.g_grad_fake, case.g_grad_real })
-      if case.value then check("the value", loss.value(real, fake), case.value) end
-    end)
-  end
+    for _, case in ipairs(losses.adversarial) do
+      it(case.name, function()
+        local loss, real, fake = case.make(gan.loss), tensor(case.real), tensor(case.fake)
+        differentiate("d", loss.d(real, fake), case.d, { real, fake }, { case.d_grad_real, case.d_grad_fake })
+        differentiate("g", loss.g(fake, real), case.g, { fake, real }, { case.g_grad_fake, case.g_grad_real })
+        if case.value then check("the value", loss.value(real, fake), case.value, 1e-5) end
+      end)
+    end
 
-  for _, case in ipairs(losses.minimax_prob) do
-    it("minimax_prob, " .. case.name, function()
-      local loss, real, fake = gan.loss.minimax_prob, tensor(case.real), tensor(case.fake)
-      differentiate("d", loss.d(real, fake), case.d, { real, fake }, { case.d_grad_real, case.d_grad_fake })
-      differentiate("g", loss.g(fake), case.g, { fake }, { case.g_grad_fake })
-    end)
-  end
+    -- 1 - p of a single-precision p near 1 has few digits, so that these are allowed more.
+    for _, case in ipairs(losses.minimax_prob) do
+      it("minimax_prob, " .. case.name, function()
+        local loss, real, fake = gan.loss.minimax_prob, tensor(case.real), tensor(case.fake)
+        differentiate("d", loss.d(real, fake), case.d, { real, fake }, { case.d_grad_real, case.d_grad_fake }, ALLOWED)
+        differentiate("g", loss.g(fake), case.g, { fake }, { case.g_grad_fake }, ALLOWED)
+      end)
+    end
 
-  for _, case in ipairs(losses.classification) do
-    it(case.name, function()
-      local scores = tensor(case.scores)
-      differentiate(case.call, gan.loss[case.call](scores, tensor(case.target)), case.value, { scores }, { case.grad })
-    end)
-  end
-end)
+    for _, case in ipairs(losses.classification) do
+      it(case.name, function()
+        local scores = tensor(case.scores)
+        differentiate(case.call, gan.loss[case.call](scores, tensor(case.target)), case.value, { scores },
+          { case.grad })
+      end)
+    end
+  end)
+end
 
 describe("an optimiser agrees with PyTorch over five steps:", function()
   for _, case in ipairs(reference "optimisers") do
