@@ -93,7 +93,7 @@ function Run:train()
       io.write(wanted, " is there already: this run goes to ", folder, "\n")
     end
   end
-  local hold <close> = hold_interrupts()
+  local _ <close> = hold_interrupts()
   local log <close> = self.log
   local shown <close> = progress.new { silent = not given.progress }
   if self.folder then log:open(self.folder .. "/metrics.jsonl") end
