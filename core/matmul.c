@@ -1,6 +1,7 @@
-/* matmul.c - matrix products over OpenBLAS, split among the context's threads.
+/* matmul.c - matrix products, split among the context's threads.
  *
- * OpenBLAS's own threads are the process's. Where they are one, a product is cut into pieces of rows
+ * Where the kernel set has a product kernel, B is packed, and strips of A's rows go through it. The
+ * portable set's products are OpenBLAS's. OpenBLAS's own threads are the process's. Where they are one, a product is cut into pieces of rows
  * and each of our threads calls OpenBLAS for its own; where a host left OpenBLAS more, the product is
  * one call and OpenBLAS does the cutting. One call is never more than about 10 GFLOP, so that a
  * cancelled product ends soon. */
@@ -35,28 +36,141 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
          (blasint)(ldc > 0 ? ldc : 1));
 }
 
+/* ---- Products by strips ---- */
+
+/* What a core's second-level cache should hold of packed B: so much of the depth, and of the columns. */
+enum { DEPTH = 512, COLUMNS = 256 };
+
+size_t gan_packed(const gan_products *p, int64_t k, int64_t n)
+{
+    return (size_t)((n + p->panel - 1) / p->panel * p->panel) * (size_t)k;
+}
+
+void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda,
+                  const gan_real *packed, bool add, gan_real *c, int64_t ldc)
+{
+    for (int64_t column = 0; column < n; column += COLUMNS)
+        for (int64_t at = 0; at < k || (at == 0 && k == 0); at += DEPTH)
+            for (int64_t row = 0; row < m; row += p->rows) {
+                gan_run run = {k - at < DEPTH ? k - at : DEPTH, packed + column * k + at * p->panel, k * p->panel, {0}};
+                gan_real *to[GAN_STRIP_ROWS];
+                int rows = m - row < p->rows ? (int)(m - row) : p->rows;
+                for (int i = 0; i < p->rows; i++) {
+                    int64_t r = row + (i < rows ? i : rows - 1);
+                    run.a[i] = ta ? a + at * lda + r : a + r * lda + at;
+                    to[i] = c + r * ldc + column;
+                }
+                p->strip(&(gan_strip){.rows = rows,
+                                      .n = n - column < COLUMNS ? n - column : COLUMNS,
+                                      .step = ta ? lda : 0,
+                                      .count = 1,
+                                      .runs = &run,
+                                      .add = add || at > 0,
+                                      .c = to});
+            }
+}
+
 /* ---- The op ---- */
+
+/* Operations that are worth a thread's waking up. */
+#define WORTH_WAKING 2e7
 
 struct product {
     const gan_context *ctx;
     bool ta, tb;
-    int64_t m, n, k;
+    int64_t batch, m, n, k;
     const gan_real *a, *b;
     gan_real *c;
     int64_t row_pieces, rows; /* each matrix of the batch is cut into pieces of so many rows */
+    int64_t column_pieces, columns;
+    gan_real *packed; /* each B of the batch */
+    int64_t packed_size;
 };
 
-static void product_job(void *work, int64_t begin, int64_t end)
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many items of so many operations a thread should get at once. */
+static int64_t grain(double flops)
+{
+    return flops > WORTH_WAKING ? 1 : (int64_t)(WORTH_WAKING / (flops + 1)) + 1;
+}
+
+/* One item is a piece of rows and columns of one matrix of the batch. */
+static void blas_job(void *work, int64_t begin, int64_t end)
 {
     struct product *w = work;
     int64_t lda = w->ta ? w->m : w->k, ldb = w->tb ? w->k : w->n;
     for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
         int64_t batch = at / w->row_pieces, first = at % w->row_pieces * w->rows;
-        int64_t rows = w->m - first < w->rows ? w->m - first : w->rows;
-        const gan_real *a = w->a + batch * w->m * w->k + (w->ta ? first : first * lda);
-        gan_gemm(w->ta, w->tb, rows, w->n, w->k, a, lda, w->b + batch * w->k * w->n, ldb, 0,
+        gan_gemm(w->ta, w->tb, least(w->rows, w->m - first), w->n, w->k,
+                 w->a + batch * w->m * w->k + (w->ta ? first : first * lda), lda, w->b + batch * w->k * w->n, ldb, 0,
                  w->c + (batch * w->m + first) * w->n, w->n);
     }
+}
+
+static void by_blas(gan_context *ctx, struct product *w)
+{
+    double row_flops = 2.0 * (double)w->n * (double)w->k;
+    int slots = gan_gemm_slots(ctx);
+    if (slots > 1 && w->batch < slots && row_flops * (double)w->m > WORTH_WAKING)
+        w->rows = (w->m + slots - 1) / slots;
+    if (row_flops * (double)w->rows > 1e10)
+        w->rows = 1e10 / row_flops < 1 ? 1 : (int64_t)(1e10 / row_flops);
+    w->row_pieces = (w->m + w->rows - 1) / w->rows;
+    int64_t items = w->batch * w->row_pieces;
+    gan_parallel(ctx, items, slots == 1 ? items : grain(row_flops * (double)w->rows), blas_job, w);
+}
+
+static void pack_job(void *work, int64_t begin, int64_t end)
+{
+    struct product *w = work;
+    for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
+        int64_t batch = at / w->column_pieces, column = at % w->column_pieces * COLUMNS;
+        w->ctx->kernels->products->pack(w->k, least(COLUMNS, w->n - column),
+                                        w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n,
+                                        w->tb, w->packed + batch * w->packed_size + column * w->k);
+    }
+}
+
+static void strips_job(void *work, int64_t begin, int64_t end)
+{
+    struct product *w = work;
+    for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
+        int64_t batch = at / (w->column_pieces * w->row_pieces);
+        int64_t column = at / w->row_pieces % w->column_pieces * COLUMNS, first = at % w->row_pieces * w->rows;
+        gan_multiply(w->ctx->kernels->products, w->ta, least(w->rows, w->m - first), least(COLUMNS, w->n - column),
+                     w->k, w->a + batch * w->m * w->k + first * (w->ta ? 1 : w->k), w->ta ? w->m : w->k,
+                     w->packed + batch * w->packed_size + column * w->k, false,
+                     w->c + (batch * w->m + first) * w->n + column, w->n);
+    }
+}
+
+/* However it is cut, each number of C is the same sum in the same order. */
+static void by_strips(gan_context *ctx, struct product *w)
+{
+    const gan_products *p = ctx->kernels->products;
+    size_t mark = gan_pool_mark(ctx);
+    w->packed_size = (int64_t)gan_packed(p, w->k, w->n);
+    w->packed = gan_scratch(ctx, (size_t)(w->batch * w->packed_size) * sizeof *w->packed);
+    w->column_pieces = (w->n + COLUMNS - 1) / COLUMNS;
+    double flops = 2.0 * (double)w->m * (double)w->n * (double)w->k;
+    /* Packing a number takes a thread as long as some ten operations. */
+    gan_parallel(ctx, w->batch * w->column_pieces, grain(10.0 * (double)w->k * (double)least(w->n, COLUMNS)), pack_job,
+                 w);
+    if (flops * (double)w->batch > WORTH_WAKING) {
+        int64_t wanted = (flops * (double)w->batch > 2e8 ? 4 : 1) * gan_threads(ctx);
+        int64_t pieces = (wanted + w->batch * w->column_pieces - 1) / (w->batch * w->column_pieces);
+        w->rows = ((w->m + pieces - 1) / pieces + p->rows - 1) / p->rows * p->rows;
+        if (flops / (double)w->m * (double)w->rows > 1e9) /* a cancelled product ends soon */
+            w->rows = p->rows * 8;
+    }
+    w->row_pieces = (w->m + w->rows - 1) / w->rows;
+    gan_parallel(ctx, w->batch * w->column_pieces * w->row_pieces,
+                 grain(flops / (double)w->m * (double)w->rows / (double)w->column_pieces), strips_job, w);
+    gan_pool_release(ctx, mark);
 }
 
 static void matmul_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
@@ -92,18 +206,19 @@ gan_tensor *gan_matmul_t(gan_tensor *a, bool ta, gan_tensor *b, bool tb)
     shape.dims[rank - 2] = m;
     shape.dims[rank - 1] = n;
     gan_tensor *y = gan_new(ctx, shape);
-    struct product work = {ctx, ta, tb, m, n, k, a->data, b->data, y->data, 1, m};
-    double row_flops = 2.0 * (double)n * (double)k;
-    int slots = gan_gemm_slots(ctx);
-    if (slots > 1 && batch < slots && row_flops * (double)m > 2e6) /* below, a wake-up costs more than it brings */
-        work.rows = (m + slots - 1) / slots;
-    if (row_flops * (double)work.rows > 1e10)
-        work.rows = 1e10 / row_flops < 1 ? 1 : (int64_t)(1e10 / row_flops);
-    work.row_pieces = work.rows ? (m + work.rows - 1) / work.rows : 1;
-    /* Small products of a batch go to a thread together. */
-    double piece_flops = row_flops * (double)work.rows + 1;
-    int64_t grain = slots == 1 ? batch * work.row_pieces : piece_flops > 2e6 ? 1 : (int64_t)(2e6 / piece_flops);
-    gan_parallel(ctx, y->numel ? batch * work.row_pieces : 0, grain > 0 ? grain : 1, product_job, &work);
+    struct product work = {.ctx = ctx,
+                           .ta = ta,
+                           .tb = tb,
+                           .batch = batch,
+                           .m = m,
+                           .n = n,
+                           .k = k,
+                           .a = a->data,
+                           .b = b->data,
+                           .c = y->data,
+                           .rows = m};
+    if (y->numel)
+        (ctx->kernels->products ? by_strips : by_blas)(ctx, &work);
     return GAN_RECORD(y, &matmul_op, ((gan_attributes){.i = {ta, tb}}), a, b);
 }
 

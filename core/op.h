@@ -157,6 +157,11 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
               int64_t ldb, gan_real beta, gan_real *c, int64_t ldc);
 /* How many pieces of work to run beside each other around gan_gemm. */
 int gan_gemm_slots(const gan_context *ctx);
+/* Numbers that B [k x n] takes when it is packed. */
+size_t gan_packed(const gan_products *p, int64_t k, int64_t n);
+/* The same as gan_gemm by a set's own kernel, for a packed B and beta 0, or 1 to add. Cannot fail. */
+void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda,
+                  const gan_real *packed, bool add, gan_real *c, int64_t ldc);
 
 /* ---- Family members that another family's gradient needs ---- */
 

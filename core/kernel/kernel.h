@@ -78,8 +78,43 @@ typedef struct gan_adam_constants {
     gan_real shrink; /* the parameter is multiplied by it first (AdamW) */
 } gan_adam_constants;
 
+/* ---- Products: C = A B, a few rows of A and C at a time ----
+ *
+ * B is packed into panels of so many columns, the last filled up with zeros. A stays where it is: a
+ * strip of its rows is told as runs along the depth, each with a pointer for each row, so that the
+ * rows may be those of a matrix or the pixels under the taps of a convolution. */
+
+enum { GAN_STRIP_ROWS = 12 }; /* the most that any set has */
+
+/* One stretch of the depth. */
+typedef struct gan_run {
+    int64_t depth;
+    const gan_real *b; /* where the stretch begins in the first panel */
+    int64_t panel;     /* numbers from there to the same place in the next panel */
+    const gan_real *a[GAN_STRIP_ROWS];
+} gan_run;
+
+typedef struct gan_strip {
+    int rows;     /* at most the set's; a run's a[] beyond them repeat the last */
+    int64_t n;    /* columns of B and C */
+    int64_t step; /* 0: a row's numbers lie side by side. Else A is transposed: a[0] points to the rows' numbers
+                   * for the first k, side by side, and those for the next lie `step` further. */
+    int64_t count;
+    const gan_run *runs;
+    bool add;           /* to what C holds, rather than to nothing */
+    gan_real *const *c; /* a pointer for each row */
+} gan_strip;
+
+typedef struct gan_products {
+    int rows, panel; /* of a strip, and columns of a panel */
+    /* B [k x n], or B^T [n x k], whose rows are ld apart, into panels of k rows each, one after another. */
+    void (*pack)(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool transposed, gan_real *to);
+    void (*strip)(const gan_strip *strip);
+} gan_products;
+
 typedef struct gan_kernels {
     const char *name;
+    const gan_products *products; /* NULL: matrix products are OpenBLAS's */
     gan_unary_kernel *unary[GAN_UNARY_COUNT];
     gan_binary_kernel *binary[GAN_BINARY_COUNT];
     gan_score_kernel *score[GAN_SCORE_COUNT];
@@ -104,6 +139,7 @@ typedef struct gan_kernels {
     void (*adam)(int64_t n, gan_real *p, const gan_real *g, gan_real *m, gan_real *v, const gan_adam_constants *k);
 } gan_kernels;
 
+extern const gan_products gan_products_avx2, gan_products_avx512;
 extern const gan_kernels gan_kernels_portable;
 #ifdef GAN_HAVE_AVX2
 extern const gan_kernels gan_kernels_avx2;
