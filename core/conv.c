@@ -1,163 +1,16 @@
 /* conv.c - the convolution triple: three faces of one trilinear form, each the gradient of the others.
  *
- *   form(x, w, y) = sum over n, p, q, i, j, c, o of  x[n][s p + i - pad][s q + j - pad][c] w[i][j][c][o] y[n][p][q][o]
- *
- * conv2d is its derivative by y, conv2d_input by x, conv2d_weight by w. All three go through a matrix
- * of patches, one row for each place (n, p, q) and one column for each (i, j, c):
- *
- *   conv2d         y = patches(x) W        W: w as a matrix, (kh kw in) x out
- *   conv2d_weight  W = patches(x)^T y
- *   conv2d_input   patches = y W^T, and each patch is added where it came from
- *
- * The matrix is made in bands that fit a core's cache, several images at once where they are small,
- * so that the product over a whole batch runs near the speed of a plain matrix product. */
+ * conv2d is the form's derivative by y, conv2d_input by x, conv2d_weight by w (conv.h). Where the
+ * kernel or the picture is a single place, a face is one matrix product. The portable kernel set, and
+ * every set where there are few channels, goes through matrices of patches; the others compute
+ * pictures where they lie. */
 #include <limits.h>
-#include <string.h>
 
-#include "op.h"
+#include "conv.h"
 
-/* Numbers in one thread's band of patches: a third of a usual second-level cache. */
-enum { BAND = 1 << 17 };
-
-struct conv {
-    const gan_context *ctx;
-    int64_t n, h, w, c, kh, kw, p, q, o; /* images, input, kernel, output's height and width, out channels */
-    int64_t stride, pad;
-    int64_t patch; /* kh kw c */
-    int64_t rows;  /* rows of places (n, p) in one band */
-    int slots;     /* bands that are worked on at the same time */
-    const gan_real *x, *weight, *y;
-    gan_real *result;  /* x's, y's, or a weight for each slot */
-    gan_real *patches; /* a band for each slot */
-};
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 static int64_t most(int64_t a, int64_t b)
 {
     return a > b ? a : b;
-}
-
-/* The range of kernel columns j for which s q + j - pad lies inside [0, w). */
-static void inside(const struct conv *v, int64_t q, int64_t *first, int64_t *last)
-{
-    int64_t at = q * v->stride - v->pad;
-    *first = least(v->kw, most(0, -at));
-    *last = most(*first, least(v->kw, v->w - at));
-}
-
-/* Patches of the rows of places [row, row + rows), or the way back, which adds them to x. */
-static void gather(const struct conv *v, int64_t row, int64_t rows, gan_real *patches)
-{
-    for (int64_t r = row; r < row + rows; r++) {
-        const gan_real *image = v->x + r / v->p * v->h * v->w * v->c;
-        int64_t top = r % v->p * v->stride - v->pad;
-        for (int64_t q = 0; q < v->q; q++) {
-            int64_t first, last, left = q * v->stride - v->pad;
-            inside(v, q, &first, &last);
-            for (int64_t i = 0; i < v->kh; i++, patches += v->kw * v->c) {
-                if (top + i < 0 || top + i >= v->h) {
-                    memset(patches, 0, (size_t)(v->kw * v->c) * sizeof *patches);
-                    continue;
-                }
-                memset(patches, 0, (size_t)(first * v->c) * sizeof *patches);
-                memcpy(patches + first * v->c, image + ((top + i) * v->w + left + first) * v->c,
-                       (size_t)((last - first) * v->c) * sizeof *patches);
-                memset(patches + last * v->c, 0, (size_t)((v->kw - last) * v->c) * sizeof *patches);
-            }
-        }
-    }
-}
-
-static void scatter(const struct conv *v, int64_t row, int64_t rows, const gan_real *patches)
-{
-    for (int64_t r = row; r < row + rows; r++) {
-        gan_real *image = v->result + r / v->p * v->h * v->w * v->c;
-        int64_t top = r % v->p * v->stride - v->pad;
-        for (int64_t q = 0; q < v->q; q++) {
-            int64_t first, last, left = q * v->stride - v->pad;
-            inside(v, q, &first, &last);
-            for (int64_t i = 0; i < v->kh; i++, patches += v->kw * v->c) {
-                if (top + i < 0 || top + i >= v->h)
-                    continue;
-                gan_real *to = image + ((top + i) * v->w + left + first) * v->c;
-                const gan_real *from = patches + first * v->c;
-                for (int64_t j = 0; j < (last - first) * v->c; j++)
-                    to[j] += from[j];
-            }
-        }
-    }
-}
-
-/* A 1x1 convolution without stride or padding needs no patches: x is the matrix. */
-static bool is_plain(const struct conv *v)
-{
-    return v->kh == 1 && v->kw == 1 && v->stride == 1 && v->pad == 0;
-}
-
-/* ---- The three jobs: each item is a slot, with its own bands, buffer and result ---- */
-
-static gan_real *own_patches(const struct conv *v, int64_t slot)
-{
-    return v->patches + slot * v->rows * v->q * v->patch;
-}
-
-/* The patches of a band: x itself where the convolution is plain. */
-static const gan_real *patches_of(const struct conv *v, int64_t row, int64_t rows, gan_real *own)
-{
-    if (is_plain(v))
-        return v->x + row * v->q * v->c;
-    gather(v, row, rows, own);
-    return own;
-}
-
-static void forward_job(void *work, int64_t begin, int64_t end)
-{
-    struct conv *v = work;
-    int64_t all = v->n * v->p;
-    for (int64_t slot = begin; slot < end; slot++)
-        for (int64_t row = slot * v->rows; row < all && !v->ctx->cancelled; row += v->slots * v->rows) {
-            int64_t rows = least(v->rows, all - row);
-            gan_gemm(false, false, rows * v->q, v->o, v->patch, patches_of(v, row, rows, own_patches(v, slot)),
-                     v->patch, v->weight, v->o, 0, v->result + row * v->q * v->o, v->o);
-        }
-}
-
-static void weight_job(void *work, int64_t begin, int64_t end)
-{
-    struct conv *v = work;
-    int64_t all = v->n * v->p;
-    for (int64_t slot = begin; slot < end; slot++) {
-        gan_real *sum = v->result + slot * v->patch * v->o;
-        memset(sum, 0, (size_t)(v->patch * v->o) * sizeof *sum);
-        for (int64_t row = slot * v->rows; row < all && !v->ctx->cancelled; row += v->slots * v->rows) {
-            int64_t rows = least(v->rows, all - row);
-            gan_gemm(true, false, v->patch, v->o, rows * v->q, patches_of(v, row, rows, own_patches(v, slot)), v->patch,
-                     v->y + row * v->q * v->o, v->o, 1, sum, v->o);
-        }
-    }
-}
-
-/* Patches of one image overlap, so a slot takes whole images. */
-static void input_job(void *work, int64_t begin, int64_t end)
-{
-    struct conv *v = work;
-    for (int64_t slot = begin; slot < end; slot++) {
-        int64_t first = v->n * slot / v->slots * v->p, last = v->n * (slot + 1) / v->slots * v->p;
-        int64_t image = v->h * v->w * v->c;
-        if (v->p && !is_plain(v))
-            memset(v->result + first / v->p * image, 0, (size_t)((last - first) / v->p * image) * sizeof *v->result);
-        for (int64_t row = first; row < last && !v->ctx->cancelled; row += v->rows) {
-            int64_t rows = least(v->rows, last - row);
-            gan_real *patches = is_plain(v) ? v->result + row * v->q * v->c : own_patches(v, slot);
-            gan_gemm(false, true, rows * v->q, v->patch, v->o, v->y + row * v->q * v->o, v->o, v->weight, v->o, 0,
-                     patches, v->patch);
-            if (!is_plain(v))
-                scatter(v, row, rows, patches);
-        }
-    }
 }
 
 /* ---- Checks and plans ---- */
@@ -190,25 +43,43 @@ static int64_t places(gan_context *ctx, const char *what, const char *axis, int6
     return (size + 2 * (int64_t)pad - kernel) / stride + 1;
 }
 
-/* Fills in what follows from the sizes and pointers: the patches, their bands and the slots. */
-static void plan(gan_context *ctx, const char *what, struct conv *v)
+static void check_patch(gan_context *ctx, const char *what, gan_conv *v)
 {
     if (__builtin_mul_overflow(v->kh * v->kw, v->c, &v->patch) || v->patch > INT_MAX || v->o > INT_MAX ||
         v->q > INT_MAX / most(1, v->patch))
         gan_fail(ctx, GAN_ERROR_ARGUMENT, "%s: a kernel of %lldx%lld over %lld channels is too large", what,
                  (long long)v->kh, (long long)v->kw, (long long)v->c);
-    int64_t row = most(1, v->q * v->patch), rows = v->n * v->p;
-    v->ctx = ctx;
-    v->slots = gan_gemm_slots(ctx);
-    v->rows = most(1, least(BAND / row, (rows + v->slots - 1) / v->slots));
-    v->slots = (int)most(1, least(v->slots, (rows + v->rows - 1) / v->rows));
 }
 
-static void run(gan_context *ctx, struct conv *v, gan_job *job)
+/* Where each number of x meets each of the kernel at most once, x is a matrix as it lies: a 1x1
+ * kernel at every pixel, or a kernel as large as the picture. */
+static bool is_product(const gan_conv *v)
 {
-    if (!is_plain(v))
-        v->patches = gan_scratch(ctx, (size_t)(v->slots * v->rows * v->q * v->patch) * sizeof(gan_real));
-    gan_parallel(ctx, v->slots, 1, job, v);
+    bool single = v->kh == 1 && v->kw == 1 && v->stride == 1;
+    bool whole = v->kh == v->h && v->kw == v->w;
+    return v->pad == 0 && (single || whole);
+}
+
+/* Patches waste the narrow ends of a network least: few channels make short runs for a direct kernel. */
+enum { FEW_CHANNELS = 8 };
+
+static void compute(gan_context *ctx, const gan_conv *v)
+{
+    size_t mark = gan_pool_mark(ctx);
+    if (is_product(v)) {
+        int64_t rows = v->n * v->p * v->q;
+        if (v->face == GAN_CONV_FORWARD)
+            gan_product(ctx, false, false, 1, rows, v->o, v->patch, v->x, v->weight, v->result);
+        else if (v->face == GAN_CONV_INPUT)
+            gan_product(ctx, false, true, 1, rows, v->patch, v->o, v->y, v->weight, v->result);
+        else
+            gan_product(ctx, true, false, 1, v->patch, v->o, rows, v->x, v->y, v->result);
+    } else if (!ctx->kernels->products || v->c < FEW_CHANNELS || v->o == 0 || v->n == 0) {
+        gan_conv_patches(ctx, v);
+    } else {
+        gan_conv_direct(ctx, v);
+    }
+    gan_pool_release(ctx, mark);
 }
 
 /* ---- The ops ---- */
@@ -240,25 +111,24 @@ gan_tensor *gan_conv2d(gan_tensor *x, gan_tensor *w, int stride, int pad)
                  (long long)x->shape.dims[3], GAN_TEXT(x->shape), GAN_TEXT(w->shape));
     check_stride_and_pad(ctx, "conv2d", stride, pad);
     const int64_t *sx = x->shape.dims, *sw = w->shape.dims;
-    struct conv v = {.n = sx[0],
-                     .h = sx[1],
-                     .w = sx[2],
-                     .c = sx[3],
-                     .kh = sw[0],
-                     .kw = sw[1],
-                     .o = sw[3],
-                     .p = places(ctx, "conv2d", "height", sx[1], sw[0], stride, pad),
-                     .q = places(ctx, "conv2d", "width", sx[2], sw[1], stride, pad),
-                     .stride = stride,
-                     .pad = pad,
-                     .x = x->data,
-                     .weight = w->data};
-    plan(ctx, "conv2d", &v);
+    gan_conv v = {.face = GAN_CONV_FORWARD,
+                  .n = sx[0],
+                  .h = sx[1],
+                  .w = sx[2],
+                  .c = sx[3],
+                  .kh = sw[0],
+                  .kw = sw[1],
+                  .o = sw[3],
+                  .p = places(ctx, "conv2d", "height", sx[1], sw[0], stride, pad),
+                  .q = places(ctx, "conv2d", "width", sx[2], sw[1], stride, pad),
+                  .stride = stride,
+                  .pad = pad,
+                  .x = x->data,
+                  .weight = w->data};
+    check_patch(ctx, "conv2d", &v);
     gan_tensor *y = gan_new(ctx, GAN_SHAPE(v.n, v.p, v.q, v.o));
-    size_t mark = gan_pool_mark(ctx);
     v.result = y->data;
-    run(ctx, &v, forward_job);
-    gan_pool_release(ctx, mark);
+    compute(ctx, &v);
     return GAN_RECORD(y, &conv2d_op, settings(stride, pad), x, w);
 }
 
@@ -284,32 +154,30 @@ gan_tensor *gan_conv2d_input(gan_tensor *y, gan_tensor *w, int64_t height, int64
                  (long long)y->shape.dims[3], GAN_TEXT(y->shape), GAN_TEXT(w->shape));
     check_stride_and_pad(ctx, "conv2d_input", stride, pad);
     const int64_t *sy = y->shape.dims, *sw = w->shape.dims;
-    struct conv v = {.n = sy[0],
-                     .h = height,
-                     .w = width,
-                     .c = sw[2],
-                     .kh = sw[0],
-                     .kw = sw[1],
-                     .o = sw[3],
-                     .p = places(ctx, "conv2d_input", "height", height, sw[0], stride, pad),
-                     .q = places(ctx, "conv2d_input", "width", width, sw[1], stride, pad),
-                     .stride = stride,
-                     .pad = pad,
-                     .y = y->data,
-                     .weight = w->data};
+    gan_conv v = {.face = GAN_CONV_INPUT,
+                  .n = sy[0],
+                  .h = height,
+                  .w = width,
+                  .c = sw[2],
+                  .kh = sw[0],
+                  .kw = sw[1],
+                  .o = sw[3],
+                  .p = places(ctx, "conv2d_input", "height", height, sw[0], stride, pad),
+                  .q = places(ctx, "conv2d_input", "width", width, sw[1], stride, pad),
+                  .stride = stride,
+                  .pad = pad,
+                  .y = y->data,
+                  .weight = w->data};
     if (v.p != sy[1] || v.q != sy[2])
         gan_fail(ctx, GAN_ERROR_ARGUMENT,
                  "conv2d_input: a result of %lldx%lld (kernel %lldx%lld, stride %d, pad %d) has %lldx%lld places, the "
                  "input of shape %s has %lldx%lld",
                  (long long)height, (long long)width, (long long)v.kh, (long long)v.kw, stride, pad, (long long)v.p,
                  (long long)v.q, GAN_TEXT(y->shape), (long long)sy[1], (long long)sy[2]);
-    plan(ctx, "conv2d_input", &v);
-    v.slots = (int)most(1, least(v.slots, v.n));
+    check_patch(ctx, "conv2d_input", &v);
     gan_tensor *x = gan_new(ctx, GAN_SHAPE(v.n, v.h, v.w, v.c));
-    size_t mark = gan_pool_mark(ctx);
     v.result = x->data;
-    run(ctx, &v, input_job);
-    gan_pool_release(ctx, mark);
+    compute(ctx, &v);
     return GAN_RECORD(x, &conv2d_input_op, settings(stride, pad), y, w);
 }
 
@@ -332,33 +200,26 @@ gan_tensor *gan_conv2d_weight(gan_tensor *x, gan_tensor *y, int64_t kernel_h, in
     check_image(y, "conv2d_weight", "the output's gradient");
     check_stride_and_pad(ctx, "conv2d_weight", stride, pad);
     const int64_t *sx = x->shape.dims, *sy = y->shape.dims;
-    struct conv v = {.n = sx[0],
-                     .h = sx[1],
-                     .w = sx[2],
-                     .c = sx[3],
-                     .kh = kernel_h,
-                     .kw = kernel_w,
-                     .o = sy[3],
-                     .p = places(ctx, "conv2d_weight", "height", sx[1], kernel_h, stride, pad),
-                     .q = places(ctx, "conv2d_weight", "width", sx[2], kernel_w, stride, pad),
-                     .stride = stride,
-                     .pad = pad,
-                     .x = x->data,
-                     .y = y->data};
+    gan_conv v = {.face = GAN_CONV_WEIGHT,
+                  .n = sx[0],
+                  .h = sx[1],
+                  .w = sx[2],
+                  .c = sx[3],
+                  .kh = kernel_h,
+                  .kw = kernel_w,
+                  .o = sy[3],
+                  .p = places(ctx, "conv2d_weight", "height", sx[1], kernel_h, stride, pad),
+                  .q = places(ctx, "conv2d_weight", "width", sx[2], kernel_w, stride, pad),
+                  .stride = stride,
+                  .pad = pad,
+                  .x = x->data,
+                  .y = y->data};
     if (v.n != sy[0] || v.p != sy[1] || v.q != sy[2])
         gan_fail(ctx, GAN_ERROR_ARGUMENT, "conv2d_weight: wanted an output of shape %lldx%lldx%lldxC, got %s",
                  (long long)v.n, (long long)v.p, (long long)v.q, GAN_TEXT(y->shape));
-    plan(ctx, "conv2d_weight", &v);
+    check_patch(ctx, "conv2d_weight", &v);
     gan_tensor *w = gan_new(ctx, GAN_SHAPE(v.kh, v.kw, v.c, v.o));
-    size_t mark = gan_pool_mark(ctx);
-    /* Each slot adds up its own bands; the sums are then added in the order of the slots. */
-    v.result = v.slots == 1 ? w->data : gan_scratch(ctx, (size_t)(v.slots * w->numel) * sizeof *v.result);
-    run(ctx, &v, weight_job);
-    if (v.slots > 1) {
-        memcpy(w->data, v.result, (size_t)w->numel * sizeof *w->data);
-        for (int slot = 1; slot < v.slots; slot++)
-            ctx->kernels->axpy(w->numel, 1, v.result + slot * w->numel, w->data);
-    }
-    gan_pool_release(ctx, mark);
+    v.result = w->data;
+    compute(ctx, &v);
     return GAN_RECORD(w, &conv2d_weight_op, settings(stride, pad), x, y);
 }

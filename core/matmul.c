@@ -70,10 +70,7 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
             }
 }
 
-/* ---- The op ---- */
-
-/* Operations that are worth a thread's waking up. */
-#define WORTH_WAKING 2e7
+/* ---- Whole products, cut into pieces ---- */
 
 struct product {
     const gan_context *ctx;
@@ -95,7 +92,7 @@ static int64_t least(int64_t a, int64_t b)
 /* How many items of so many operations a thread should get at once. */
 static int64_t grain(double flops)
 {
-    return flops > WORTH_WAKING ? 1 : (int64_t)(WORTH_WAKING / (flops + 1)) + 1;
+    return flops > GAN_WORTH_WAKING ? 1 : (int64_t)(GAN_WORTH_WAKING / (flops + 1)) + 1;
 }
 
 /* One item is a piece of rows and columns of one matrix of the batch. */
@@ -115,7 +112,7 @@ static void by_blas(gan_context *ctx, struct product *w)
 {
     double row_flops = 2.0 * (double)w->n * (double)w->k;
     int slots = gan_gemm_slots(ctx);
-    if (slots > 1 && w->batch < slots && row_flops * (double)w->m > WORTH_WAKING)
+    if (slots > 1 && w->batch < slots && row_flops * (double)w->m > GAN_WORTH_WAKING)
         w->rows = (w->m + slots - 1) / slots;
     if (row_flops * (double)w->rows > 1e10)
         w->rows = 1e10 / row_flops < 1 ? 1 : (int64_t)(1e10 / row_flops);
@@ -160,7 +157,7 @@ static void by_strips(gan_context *ctx, struct product *w)
     /* Packing a number takes a thread as long as some ten operations. */
     gan_parallel(ctx, w->batch * w->column_pieces, grain(10.0 * (double)w->k * (double)least(w->n, COLUMNS)), pack_job,
                  w);
-    if (flops * (double)w->batch > WORTH_WAKING) {
+    if (flops * (double)w->batch > GAN_WORTH_WAKING) {
         int64_t wanted = (flops * (double)w->batch > 2e8 ? 4 : 1) * gan_threads(ctx);
         int64_t pieces = (wanted + w->batch * w->column_pieces - 1) / (w->batch * w->column_pieces);
         w->rows = ((w->m + pieces - 1) / pieces + p->rows - 1) / p->rows * p->rows;
@@ -172,6 +169,17 @@ static void by_strips(gan_context *ctx, struct product *w)
                  grain(flops / (double)w->m * (double)w->rows / (double)w->column_pieces), strips_job, w);
     gan_pool_release(ctx, mark);
 }
+
+void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, int64_t n, int64_t k, const gan_real *a,
+                 const gan_real *b, gan_real *c)
+{
+    struct product work = {
+        .ctx = ctx, .ta = ta, .tb = tb, .batch = batch, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .rows = m};
+    if (batch && m && n)
+        (ctx->kernels->products ? by_strips : by_blas)(ctx, &work);
+}
+
+/* ---- The op ---- */
 
 static void matmul_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
 {
@@ -206,19 +214,7 @@ gan_tensor *gan_matmul_t(gan_tensor *a, bool ta, gan_tensor *b, bool tb)
     shape.dims[rank - 2] = m;
     shape.dims[rank - 1] = n;
     gan_tensor *y = gan_new(ctx, shape);
-    struct product work = {.ctx = ctx,
-                           .ta = ta,
-                           .tb = tb,
-                           .batch = batch,
-                           .m = m,
-                           .n = n,
-                           .k = k,
-                           .a = a->data,
-                           .b = b->data,
-                           .c = y->data,
-                           .rows = m};
-    if (y->numel)
-        (ctx->kernels->products ? by_strips : by_blas)(ctx, &work);
+    gan_product(ctx, ta, tb, batch, m, n, k, a->data, b->data, y->data);
     return GAN_RECORD(y, &matmul_op, ((gan_attributes){.i = {ta, tb}}), a, b);
 }
 

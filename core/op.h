@@ -149,9 +149,15 @@ bool gan_workers_open(gan_context *ctx, int threads);
 void gan_workers_close(gan_context *ctx);
 /* Elements a thread should get at once in a memory-bound loop. */
 enum { GAN_GRAIN = 1 << 15 };
+/* Operations of a product that are worth a thread's waking up. */
+#define GAN_WORTH_WAKING 2e7
 
 /* ---- Products (matmul.c) ---- */
 
+/* C = A B for each of a batch of matrices, A m x k, or k x m where it is transposed, B k x n or n x k,
+ * C m x n, on all threads where that pays. Takes scratch memory; fails when cancelled. */
+void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, int64_t n, int64_t k, const gan_real *a,
+                 const gan_real *b, gan_real *c);
 /* C[m x n] = A B + beta C, row-major with leading dimensions, on the calling thread. Cannot fail. */
 void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda, const gan_real *b,
               int64_t ldb, gan_real beta, gan_real *c, int64_t ldc);

@@ -1,0 +1,30 @@
+/* conv.h - one face of the convolution triple to compute, and the ways to compute it. Internal to core.
+ *
+ *   form(x, w, y) = sum over n, p, q, i, j, c, o of  x[n][s p + i - pad][s q + j - pad][c] w[i][j][c][o] y[n][p][q][o] */
+#ifndef GAN_CONV_H
+#define GAN_CONV_H
+
+#include "op.h"
+
+typedef enum gan_conv_face {
+    GAN_CONV_FORWARD, /* y, the derivative of the form by y */
+    GAN_CONV_INPUT,   /* x */
+    GAN_CONV_WEIGHT   /* w */
+} gan_conv_face;
+
+typedef struct gan_conv {
+    gan_conv_face face;
+    int64_t n, h, w, c, kh, kw, p, q, o; /* images, input, kernel, output's height and width, out channels */
+    int64_t stride, pad;
+    int64_t patch;                  /* kh kw c */
+    const gan_real *x, *weight, *y; /* the two that are given */
+    gan_real *result;               /* the third */
+} gan_conv;
+
+/* Each computes any convolution; they take scratch memory, and fail when cancelled. */
+/* Through matrices of patches (conv_patches.c): the reference, and the better one for few channels. */
+void gan_conv_patches(gan_context *ctx, const gan_conv *v);
+/* Without them, by strips of the product kernel, which the kernel set must have (conv_direct.c). */
+void gan_conv_direct(gan_context *ctx, const gan_conv *v);
+
+#endif
