@@ -1,9 +1,8 @@
 /* conv.c - the convolution triple: three faces of one trilinear form, each the gradient of the others.
  *
  * conv2d is the form's derivative by y, conv2d_input by x, conv2d_weight by w (conv.h). Where the
- * kernel or the picture is a single place, a face is one matrix product. The portable kernel set, and
- * every set where there are few channels, goes through matrices of patches; the others compute
- * pictures where they lie. */
+ * kernel or the picture is a single place, a face is one matrix product. The portable kernel set goes
+ * through matrices of patches; the others compute pictures where they lie. */
 #include <limits.h>
 
 #include "conv.h"
@@ -60,7 +59,7 @@ static bool is_product(const gan_conv *v)
     return v->pad == 0 && (single || whole);
 }
 
-/* Patches waste the narrow ends of a network least: few channels make short runs for a direct kernel. */
+/* Fewer channels than half a vector has lanes waste most of a direct kernel's tile to the input. */
 enum { FEW_CHANNELS = 8 };
 
 static void compute(gan_context *ctx, const gan_conv *v)
@@ -74,7 +73,8 @@ static void compute(gan_context *ctx, const gan_conv *v)
             gan_product(ctx, false, true, 1, rows, v->patch, v->o, v->y, v->weight, v->result);
         else
             gan_product(ctx, true, false, 1, v->patch, v->o, rows, v->x, v->y, v->result);
-    } else if (!ctx->kernels->products || v->c < FEW_CHANNELS || v->o == 0 || v->n == 0) {
+    } else if (!ctx->kernels->products || v->n == 0 || v->c == 0 || v->o == 0 ||
+               (v->face == GAN_CONV_INPUT && v->c < FEW_CHANNELS)) {
         gan_conv_patches(ctx, v);
     } else {
         gan_conv_direct(ctx, v);

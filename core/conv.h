@@ -22,9 +22,10 @@ typedef struct gan_conv {
 } gan_conv;
 
 /* Each computes any convolution; they take scratch memory, and fail when cancelled. */
-/* Through matrices of patches (conv_patches.c): the reference, and the better one for few channels. */
+/* Through matrices of patches (conv_patches.c): the reference, and the better one to an input of few channels. */
 void gan_conv_patches(gan_context *ctx, const gan_conv *v);
-/* Without them, by strips of the product kernel, which the kernel set must have (conv_direct.c). */
+/* Without them, by strips of the product kernel, which the kernel set must have (conv_direct.c). Not
+ * for empty pictures. */
 void gan_conv_direct(gan_context *ctx, const gan_conv *v);
 
 #endif

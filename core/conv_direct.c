@@ -10,6 +10,9 @@
  * To the weights, a strip's rows are channels of x under one tap, its depth are all places in turn,
  * and y is packed, some rows of pictures at a time.
  *
+ * Where channels are few, x is copied with zeros left and right, and a kernel's row over it counts as
+ * one tap with kw c channels.
+ *
  * Each number is one sum in one order, however many threads there are. */
 #include <string.h>
 
@@ -34,13 +37,22 @@ static int64_t pieces(int64_t size, int64_t piece)
 
 /* ---- To y and to x ---- */
 
+/* What is computed: the convolution, or the same one with its rows widened. */
+struct view {
+    const gan_conv *v;
+    const gan_real *x;
+    int64_t w, c, kw, pad; /* width, channels under a tap, taps in a row, zeros to think of left and right */
+    int64_t pitch;         /* numbers from one pixel of x to the next */
+};
+
 struct pass {
     const gan_context *ctx;
     const gan_conv *v;
+    int64_t kw, pad; /* taps in a row, zeros left and right */
     const gan_products *products;
     bool forward;
-    const gan_real *from; /* n x height x width x depth */
-    int64_t height, width, depth;
+    const gan_real *from; /* n x height x width pixels, `pitch` apart, of depth numbers */
+    int64_t height, width, pitch, depth;
     gan_real *to; /* n x rows x columns x channels */
     int64_t rows, columns, channels;
     int64_t phases, step;  /* pixels of a phase are `phases` apart in `to` and `step` apart in `from` */
@@ -57,21 +69,21 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     const struct pass *w = work;
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t tap = unit / w->slices, at = unit % w->slices * w->slice;
-        const gan_real *weight = w->v->weight + tap * w->v->c * w->v->o + at * (w->forward ? w->v->o : 1);
+        const gan_real *weight =
+            w->v->weight + (w->forward ? (tap * w->depth + at) * w->v->o : tap * w->v->c * w->v->o + at);
         w->products->pack(least(w->slice, w->depth - at), w->channels, weight, w->v->o, !w->forward,
                           w->packed + unit * w->unit_size);
     }
 }
 
-/* Where tap number i of an axis meets pixel `phase` of a line's pixels: at *at in `from`, and `step`
- * further for each next pixel of the phase. False where the tap misses the phase. */
-static bool meets(const struct pass *w, int64_t phase, int64_t i, int64_t *at)
+/* Where tap number i of an axis meets pixel `to` of that axis: at *at in `from`. False where it misses. */
+static bool meets(const struct pass *w, int64_t to, int64_t i, int64_t pad, int64_t *at)
 {
     if (w->forward) {
-        *at = phase * w->v->stride + i - w->v->pad;
+        *at = to * w->v->stride + i - pad;
         return true;
     }
-    int64_t distance = phase + w->v->pad - i;
+    int64_t distance = to + pad - i;
     *at = distance / w->v->stride;
     return distance % w->v->stride == 0;
 }
@@ -88,8 +100,8 @@ static int meet(const struct pass *w, int64_t y, int64_t phase, int64_t first, i
     for (int64_t unit = first; unit < last; unit++) {
         struct met one = {.unit = unit};
         int64_t tap = unit / w->slices;
-        if (meets(w, y, tap / w->v->kw, &one.row) && one.row >= 0 && one.row < w->height &&
-            meets(w, phase, tap % w->v->kw, &one.column))
+        if (meets(w, y, tap / w->kw, w->v->pad, &one.row) && one.row >= 0 && one.row < w->height &&
+            meets(w, phase, tap % w->kw, w->pad, &one.column))
             all[count++] = one;
     }
     return count;
@@ -109,7 +121,7 @@ static void compute_phase(const struct pass *w, int64_t first, int64_t images, i
         int rows = (int)least(w->products->rows, all - pixel);
         for (int i = 0; i < rows; i++) {
             int64_t n = first + (pixel + i) / across, t = (pixel + i) % across;
-            image[i] = n * w->height * w->width * w->depth;
+            image[i] = n * w->height * w->width * w->pitch;
             place[i] = t * w->step;
             to[i] = w->to + ((n * w->rows + y) * w->columns + phase + t * w->phases) * w->channels;
         }
@@ -117,12 +129,12 @@ static void compute_phase(const struct pass *w, int64_t first, int64_t images, i
         for (int m = 0; m < count; m++) {
             gan_run *run = &runs[used];
             int64_t at = met[m].unit % w->slices * w->slice;
-            const gan_real *row = w->from + met[m].row * w->width * w->depth + at;
+            const gan_real *row = w->from + met[m].row * w->width * w->pitch + at;
             bool outside = true;
             for (int i = 0; i < rows; i++) {
                 int64_t column = met[m].column + place[i];
                 bool inside = column >= 0 && column < w->width;
-                run->a[i] = inside ? row + image[i] + column * w->depth : w->zeros;
+                run->a[i] = inside ? row + image[i] + column * w->pitch : w->zeros;
                 outside = outside && !inside;
             }
             for (int i = rows; i < w->products->rows; i++)
@@ -143,7 +155,7 @@ static void pass_job(void *work, int64_t begin, int64_t end)
 {
     const struct pass *w = work;
     struct met met[UNITS];
-    int64_t units = w->v->kh * w->v->kw * w->slices;
+    int64_t units = w->v->kh * w->kw * w->slices;
     int64_t block = least(UNITS, most(1, BLOCK / w->unit_size));
     for (int64_t item = begin; item < end; item++) {
         int64_t first = item / w->line_items * w->group, images = least(w->group, w->v->n - first);
@@ -169,21 +181,25 @@ static int64_t filling(int64_t rows, int64_t across)
     return rows / a;
 }
 
-static void pass(gan_context *ctx, const gan_conv *v)
+static void pass(gan_context *ctx, const struct view *x)
 {
+    const gan_conv *v = x->v;
     struct pass w = {.ctx = ctx, .v = v, .products = ctx->kernels->products, .to = v->result};
     w.forward = v->face == GAN_CONV_FORWARD;
-    w.from = w.forward ? v->x : v->y;
+    w.kw = x->kw;
+    w.pad = x->pad;
+    w.from = w.forward ? x->x : v->y;
     w.height = w.forward ? v->h : v->p;
-    w.width = w.forward ? v->w : v->q;
-    w.depth = w.forward ? v->c : v->o;
+    w.width = w.forward ? x->w : v->q;
+    w.depth = w.forward ? x->c : v->o;
+    w.pitch = w.forward ? x->pitch : v->o;
     w.rows = w.forward ? v->p : v->h;
     w.columns = w.forward ? v->q : v->w;
     w.channels = w.forward ? v->o : v->c;
     w.phases = w.forward ? 1 : v->stride;
     w.step = w.forward ? v->stride : 1;
 
-    int64_t taps = v->kh * v->kw;
+    int64_t taps = v->kh * x->kw;
     w.slice = least(w.depth, most(32, BLOCK / w.channels));
     w.slices = pieces(w.depth, w.slice);
     w.unit_size = (int64_t)gan_packed(w.products, w.slice, w.channels);
@@ -198,7 +214,7 @@ static void pass(gan_context *ctx, const gan_conv *v)
     w.line_items = pieces(w.rows, w.lines);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;
     int64_t items = pieces(v->n, w.group) * w.line_items;
-    gan_parallel(ctx, taps * w.slices, pieces(1 << 16, w.unit_size), pack_job, &w);
+    gan_parallel(ctx, taps * w.slices, (1 << 16) / w.unit_size + 1, pack_job, &w);
     gan_parallel(ctx, items, flops < GAN_WORTH_WAKING ? items : 1, pass_job, &w);
 }
 
@@ -207,6 +223,7 @@ static void pass(gan_context *ctx, const gan_conv *v)
 struct weights {
     const gan_context *ctx;
     const gan_conv *v;
+    const struct view *x;
     const gan_products *products;
     int64_t tiles, tile_piece; /* strips of channels under a tap; how many an item has */
     int64_t lines;             /* rows of places (n, p) that are packed at once */
@@ -220,8 +237,9 @@ static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, 
                       const gan_real *packed, gan_run *runs)
 {
     const gan_conv *v = w->v;
+    const struct view *x = w->x;
     /* Places q whose column s q + j - pad is inside. */
-    int64_t left = v->pad - j, right = v->w + v->pad - j;
+    int64_t left = x->pad - j, right = x->w + x->pad - j;
     int64_t q0 = left > 0 ? pieces(left, v->stride) : 0, q1 = right > 0 ? least(v->q, pieces(right, v->stride)) : 0;
     int64_t count = 0;
     for (int64_t at = 0; at < lines && q0 < q1; at++) {
@@ -231,15 +249,15 @@ static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, 
         runs[count].depth = q1 - q0;
         runs[count].b = packed + (at * v->q + q0) * w->products->panel;
         runs[count].panel = lines * v->q * w->products->panel;
-        runs[count].a[0] = v->x + ((n * v->h + row) * v->w + q0 * v->stride + j - v->pad) * v->c + c;
+        runs[count].a[0] = x->x + ((n * v->h + row) * x->w + q0 * v->stride + j - x->pad) * x->pitch + c;
         count++;
     }
-    int rows = (int)least(w->products->rows, v->c - c);
+    int rows = (int)least(w->products->rows, x->c - c);
     gan_real *to[GAN_STRIP_ROWS];
     for (int r = 0; r < rows; r++)
-        to[r] = v->result + ((i * v->kw + j) * v->c + c + r) * v->o;
+        to[r] = v->result + ((i * x->kw + j) * x->c + c + r) * v->o;
     w->products->strip(&(gan_strip){
-        .rows = rows, .n = v->o, .step = v->stride * v->c, .count = count, .runs = runs, .add = line > 0, .c = to});
+        .rows = rows, .n = v->o, .step = v->stride * x->pitch, .count = count, .runs = runs, .add = line > 0, .c = to});
 }
 
 /* One item is some tiles; those under all taps of the same channels follow each other. */
@@ -247,7 +265,7 @@ static void weights_job(void *work, int64_t begin, int64_t end)
 {
     const struct weights *w = work;
     const gan_conv *v = w->v;
-    int64_t taps = v->kh * v->kw, all = v->n * v->p;
+    int64_t taps = v->kh * w->x->kw, all = v->n * v->p;
     for (int64_t item = begin; item < end; item++) {
         gan_real *packed = w->packed + item * w->packed_size;
         gan_run *runs = w->runs + item * w->lines;
@@ -256,16 +274,17 @@ static void weights_job(void *work, int64_t begin, int64_t end)
             int64_t lines = least(w->lines, all - line);
             w->products->pack(lines * v->q, v->o, v->y + line * v->q * v->o, v->o, false, packed);
             for (int64_t tile = item * w->tile_piece; tile < last; tile++)
-                add_lines(w, tile % taps / v->kw, tile % v->kw, tile / taps * w->products->rows, line, lines, packed,
-                          runs);
+                add_lines(w, tile % taps / w->x->kw, tile % w->x->kw, tile / taps * w->products->rows, line, lines,
+                          packed, runs);
         }
     }
 }
 
-static void weights(gan_context *ctx, const gan_conv *v)
+static void weights(gan_context *ctx, const struct view *x)
 {
-    struct weights w = {.ctx = ctx, .v = v, .products = ctx->kernels->products};
-    w.tiles = v->kh * v->kw * pieces(v->c, w.products->rows);
+    const gan_conv *v = x->v;
+    struct weights w = {.ctx = ctx, .v = v, .x = x, .products = ctx->kernels->products};
+    w.tiles = v->kh * x->kw * pieces(x->c, w.products->rows);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;
     int64_t wanted = flops < GAN_WORTH_WAKING ? 1 : least(w.tiles, gan_threads(ctx) == 1 ? 1 : 2 * gan_threads(ctx));
     w.tile_piece = pieces(w.tiles, wanted);
@@ -277,7 +296,37 @@ static void weights(gan_context *ctx, const gan_conv *v)
     gan_parallel(ctx, items, 1, weights_job, &w);
 }
 
+/* ---- Few channels ---- */
+
+struct widening {
+    const gan_conv *v;
+    gan_real *x;
+};
+
+static void widen_job(void *work, int64_t begin, int64_t end)
+{
+    const struct widening *w = work;
+    int64_t row = w->v->w * w->v->c, pad = w->v->pad * w->v->c;
+    for (int64_t at = begin; at < end; at++) {
+        gan_real *to = w->x + at * (row + 2 * pad);
+        memset(to, 0, (size_t)pad * sizeof *to);
+        memcpy(to + pad, w->v->x + at * row, (size_t)row * sizeof *to);
+        memset(to + pad + row, 0, (size_t)pad * sizeof *to);
+    }
+}
+
+enum { FEW_CHANNELS = 16 };
+
 void gan_conv_direct(gan_context *ctx, const gan_conv *v)
 {
-    (v->face == GAN_CONV_WEIGHT ? weights : pass)(ctx, v);
+    struct view x = {v, v->x, v->w, v->c, v->kw, v->pad, v->c};
+    if (v->face == GAN_CONV_INPUT || v->c >= FEW_CHANNELS) {
+        (v->face == GAN_CONV_WEIGHT ? weights : pass)(ctx, &x);
+        return;
+    }
+    int64_t wide = v->w + 2 * v->pad;
+    struct widening w = {v, gan_scratch(ctx, (size_t)(v->n * v->h * wide * v->c) * sizeof(gan_real))};
+    gan_parallel(ctx, v->n * v->h, (1 << 16) / (wide * v->c) + 1, widen_job, &w);
+    x = (struct view){v, w.x, wide, v->kw * v->c, 1, 0, v->c};
+    (v->face == GAN_CONV_WEIGHT ? weights : pass)(ctx, &x);
 }
