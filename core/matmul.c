@@ -7,6 +7,7 @@
  * cancelled product ends soon. */
 #include <cblas.h>
 #include <limits.h>
+#include <string.h>
 
 #include "op.h"
 
@@ -38,36 +39,77 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
 
 /* ---- Products by strips ---- */
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* What a core's second-level cache should hold of packed B: so much of the depth, and of the columns. */
-enum { DEPTH = 512, COLUMNS = 256 };
+enum { DEPTH = 256, COLUMNS = 512 };
 
 size_t gan_packed(const gan_products *p, int64_t k, int64_t n)
 {
     return (size_t)((n + p->panel - 1) / p->panel * p->panel) * (size_t)k;
 }
 
+/* A^T's numbers for one k and the next lie far apart where A has long rows. Then so many rows of A^T are
+ * copied together first: one visit to each page, of which there may be as many as k. */
+enum { GATHERED = 48, LONG = 512 };
+
+/* Copies m <= GATHERED rows of A^T, strip by strip, the numbers for each k side by side. */
+static void gather(int strip, int64_t m, int64_t k, const gan_real *a, int64_t lda, gan_real *to)
+{
+    for (int64_t at = 0; at < k; at++, a += lda)
+        for (int64_t row = 0; row < m; row += strip) {
+            int64_t rows = least(strip, m - row);
+            gan_real *place = to + row * k + at * rows;
+            if (rows == GAN_STRIP_ROWS) /* a size that the compiler knows */
+                memcpy(place, a + row, GAN_STRIP_ROWS * sizeof *place);
+            else
+                for (int64_t i = 0; i < rows; i++)
+                    place[i] = a[row + i];
+        }
+}
+
+/* Rows of C from c on, a strip of them, for some columns and a stretch of the depth. */
+static void multiply_strip(const gan_products *p, gan_strip strip, gan_run run, const gan_real *a, int64_t lda,
+                           gan_real *c, int64_t ldc)
+{
+    gan_real *to[GAN_STRIP_ROWS];
+    for (int i = 0; i < strip.rows; i++)
+        to[i] = c + i * ldc;
+    run.a[0] = a;
+    for (int i = 1; i < p->rows && !strip.step; i++)
+        run.a[i] = i < strip.rows ? a + i * lda : run.a[i - 1];
+    strip.count = 1;
+    strip.runs = &run;
+    strip.c = to;
+    p->strip(&strip);
+}
+
 void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda,
                   const gan_real *packed, bool add, gan_real *c, int64_t ldc)
 {
+    gan_real gathered[GATHERED * DEPTH];
     for (int64_t column = 0; column < n; column += COLUMNS)
-        for (int64_t at = 0; at < k || (at == 0 && k == 0); at += DEPTH)
+        for (int64_t at = 0; at < k || at == 0; at += DEPTH) {
+            gan_run run = {
+                .depth = least(k - at, DEPTH), .b = packed + column * k + at * p->panel, .panel = k * p->panel};
+            gan_strip strip = {.n = least(n - column, COLUMNS), .add = add || at > 0};
+            bool gathering = ta && lda >= LONG && strip.n > 2 * p->panel;
             for (int64_t row = 0; row < m; row += p->rows) {
-                gan_run run = {k - at < DEPTH ? k - at : DEPTH, packed + column * k + at * p->panel, k * p->panel, {0}};
-                gan_real *to[GAN_STRIP_ROWS];
-                int rows = m - row < p->rows ? (int)(m - row) : p->rows;
-                for (int i = 0; i < p->rows; i++) {
-                    int64_t r = row + (i < rows ? i : rows - 1);
-                    run.a[i] = ta ? a + at * lda + r : a + r * lda + at;
-                    to[i] = c + r * ldc + column;
+                const gan_real *from = ta ? a + at * lda + row : a + row * lda + at;
+                strip.rows = (int)least(m - row, p->rows);
+                strip.step = ta ? lda : 0;
+                if (gathering) {
+                    if (row % GATHERED == 0)
+                        gather(p->rows, least(m - row, GATHERED), run.depth, from, lda, gathered);
+                    from = gathered + row % GATHERED * run.depth;
+                    strip.step = strip.rows;
                 }
-                p->strip(&(gan_strip){.rows = rows,
-                                      .n = n - column < COLUMNS ? n - column : COLUMNS,
-                                      .step = ta ? lda : 0,
-                                      .count = 1,
-                                      .runs = &run,
-                                      .add = add || at > 0,
-                                      .c = to});
+                multiply_strip(p, strip, run, from, lda, c + row * ldc + column, ldc);
             }
+        }
 }
 
 /* ---- Whole products, cut into pieces ---- */
@@ -83,11 +125,6 @@ struct product {
     gan_real *packed; /* each B of the batch */
     int64_t packed_size;
 };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* How many items of so many operations a thread should get at once. */
 static int64_t grain(double flops)
@@ -170,13 +207,46 @@ static void by_strips(gan_context *ctx, struct product *w)
     gan_pool_release(ctx, mark);
 }
 
+/* C of few columns would leave most of a panel empty: C^T = B^T A^T has few rows instead. */
+static void transposed_by_strips(gan_context *ctx, const struct product *w)
+{
+    size_t mark = gan_pool_mark(ctx);
+    struct product t = {.ctx = ctx,
+                        .ta = !w->tb,
+                        .tb = !w->ta,
+                        .batch = 1,
+                        .m = w->n,
+                        .n = w->m,
+                        .k = w->k,
+                        .a = w->b,
+                        .b = w->a,
+                        .c = w->c,
+                        .rows = w->n};
+    if (w->n > 1)
+        t.c = gan_scratch(ctx, (size_t)(w->m * w->n) * sizeof *t.c);
+    by_strips(ctx, &t);
+    if (w->n > 1)
+        for (int64_t i = 0; i < w->m; i++)
+            for (int64_t j = 0; j < w->n; j++)
+                w->c[i * w->n + j] = t.c[j * w->m + i];
+    gan_pool_release(ctx, mark);
+}
+
+enum { FEW_COLUMNS = 4 };
+
 void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, int64_t n, int64_t k, const gan_real *a,
                  const gan_real *b, gan_real *c)
 {
     struct product work = {
         .ctx = ctx, .ta = ta, .tb = tb, .batch = batch, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .rows = m};
-    if (batch && m && n)
-        (ctx->kernels->products ? by_strips : by_blas)(ctx, &work);
+    if (batch == 0 || m == 0 || n == 0)
+        return;
+    if (!ctx->kernels->products)
+        by_blas(ctx, &work);
+    else if (batch == 1 && n <= FEW_COLUMNS && m > 2 * FEW_COLUMNS)
+        transposed_by_strips(ctx, &work);
+    else
+        by_strips(ctx, &work);
 }
 
 /* ---- The op ---- */
