@@ -101,8 +101,13 @@ void gan_set_on_fail(gan_context *ctx, void (*on_fail)(void *user, gan_error kin
 int gan_threads(const gan_context *ctx);
 /* The kernel set chosen for this CPU: "portable", "avx2" or "avx512". */
 const char *gan_kernel_set(const gan_context *ctx);
-/* Chooses it by name, for tests and comparisons; false when this CPU or build has no such set. */
+/* Chooses it by name, for tests and comparisons; false when this build has no such set, or this CPU does
+ * not run it. */
 bool gan_set_kernel_set(gan_context *ctx, const char *name);
+/* The names of this build's kernel sets, for i from 0; NULL beyond. */
+const char *gan_kernel_set_name(int i);
+/* True when this build has the set and this CPU runs it. */
+bool gan_runs_kernel_set(const char *name);
 
 /* OpenBLAS's own threads are the process's, not a context's. A program that owns the process sets
  * them to 1 and lets contexts split the work; with more, contexts leave the splitting to OpenBLAS. */

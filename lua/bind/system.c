@@ -1,5 +1,6 @@
 /* system.c - what the modules ask of the context and of the machine: memory, random states, threads,
  * clock, terminal. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -40,14 +41,59 @@ static int threads(lua_State *L)
     return 1;
 }
 
-/* core.kernel_set() -> name; core.kernel_set(name) chooses one, false when this CPU has no such set */
-static int kernel_set(lua_State *L)
+/* Pushes the names of the kernel sets that this CPU runs, or of all that this build has: "portable, avx2". */
+static void push_kernel_sets(lua_State *L, bool all)
 {
-    gan_context *ctx = ganlua_context(L);
-    if (lua_isnoneornil(L, 1))
-        lua_pushstring(L, gan_kernel_set(ctx));
-    else
-        lua_pushboolean(L, gan_set_kernel_set(ctx, ganlua_check_string(L, 1, "kernel_set", "name", NULL)));
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    bool first = true;
+    for (int i = 0; gan_kernel_set_name(i); i++)
+        if (all || gan_runs_kernel_set(gan_kernel_set_name(i))) {
+            luaL_addstring(&text, first ? "" : ", ");
+            luaL_addstring(&text, gan_kernel_set_name(i));
+            first = false;
+        }
+    luaL_pushresult(&text);
+}
+
+static bool is_kernel_set(const char *name)
+{
+    for (int i = 0; gan_kernel_set_name(i); i++)
+        if (strcmp(name, gan_kernel_set_name(i)) == 0)
+            return true;
+    return false;
+}
+
+/* Computes with the set of that name; `what` begins the error's text where there is none to be had. */
+static void choose_kernels(lua_State *L, const char *what, const char *name)
+{
+    if (gan_set_kernel_set(ganlua_context(L), name))
+        return;
+    bool known = is_kernel_set(name);
+    push_kernel_sets(L, !known);
+    if (known)
+        ganlua_error_at_user(L, "%s: this CPU does not run '%s'; it runs %s", what, name, lua_tostring(L, -1));
+    ganlua_error_at_user(L, "%s: wanted one of %s, got '%s'", what, lua_tostring(L, -1), name);
+}
+
+/* core.kernels() -> the name of the set in use; core.kernels(name) chooses one first */
+static int kernels(lua_State *L)
+{
+    if (!lua_isnoneornil(L, 1))
+        choose_kernels(L, "kernels", ganlua_check_string(L, 1, "kernels", "name", NULL));
+    lua_pushstring(L, gan_kernel_set(ganlua_context(L)));
+    return 1;
+}
+
+/* core.kernel_sets() -> the names of the sets that this CPU runs, from the least to the best */
+static int kernel_sets(lua_State *L)
+{
+    lua_newtable(L);
+    for (int i = 0; gan_kernel_set_name(i); i++)
+        if (gan_runs_kernel_set(gan_kernel_set_name(i))) {
+            lua_pushstring(L, gan_kernel_set_name(i));
+            lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+        }
     return 1;
 }
 
@@ -164,7 +210,8 @@ static int terminal_width(lua_State *L)
 static const luaL_Reg functions[] = {{"memory", memory},
                                      {"fail_allocations", fail_allocations},
                                      {"threads", threads},
-                                     {"kernel_set", kernel_set},
+                                     {"kernels", kernels},
+                                     {"kernel_sets", kernel_sets},
                                      {"interrupted", interrupted},
                                      {"seed", seed},
                                      {"get_random", get_random},
@@ -178,4 +225,7 @@ static const luaL_Reg functions[] = {{"memory", memory},
 void ganlua_add_system(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
+    const char *wanted = getenv("GANLUA_KERNELS");
+    if (wanted && *wanted)
+        choose_kernels(L, "GANLUA_KERNELS", wanted);
 }

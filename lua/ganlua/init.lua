@@ -14,10 +14,12 @@ for _, name in ipairs {
   gan[name] = core[name]
 end
 
---- Which kernels compute on this CPU: "portable", "avx2" or "avx512".
+--- Which kernels compute: "portable", "avx2" or "avx512"; the best that this CPU runs, unless the environment variable
+-- GANLUA_KERNELS names another. With a name, chooses it from now on, for comparisons.
+---@param name? string
 ---@return string
-function gan.kernels()
-  return core.kernel_set()
+function gan.kernels(name)
+  return core.kernels(name)
 end
 
 --- Writes tensors by name into a safetensors file; the file is there whole or not at all.

@@ -149,7 +149,7 @@ local function config_text(given)
       generator = printed(given.optimizer.generator), discriminator = printed(given.optimizer.discriminator),
     },
     checkpoint = given.checkpoint, sample = given.sample,
-    threads = core.threads(), kernels = core.kernel_set(),
+    threads = core.threads(), kernels = core.kernels(),
   }
 end
 

@@ -261,6 +261,11 @@ return function(core)
     { x = {2, 2, 3, 1}, w = {2, 3, 1, 2}, stride = 1, pad = 0 },
     { x = {1, 2, 2, 1}, w = {1, 1, 1, 2}, stride = 1, pad = 2 },
     { x = {0, 3, 3, 2}, w = {2, 2, 2, 1}, stride = 1, pad = 0 },
+    -- Enough channels for the kernels that take pictures where they lie; the last a kernel as large as the picture.
+    { x = {1, 3, 2, 8}, w = {2, 3, 8, 3}, stride = 2, pad = 1 },
+    { x = {2, 2, 3, 9}, w = {1, 2, 9, 2}, stride = 3, pad = 1 },
+    { x = {1, 2, 3, 17}, w = {2, 2, 17, 1}, stride = 1, pad = 1 },
+    { x = {2, 2, 2, 3}, w = {2, 2, 3, 2}, stride = 2, pad = 0 },
   } do
     local n, height, width, channels = unpack(case.x)
     local kernel_h, kernel_w, _, out = unpack(case.w)

@@ -1,0 +1,186 @@
+-- Every kernel set that this CPU runs, against the portable one, whose products are OpenBLAS's, on hundreds of random
+-- shapes; and how a set is chosen.
+--
+-- The measure of an error is relative to what was added up: |got - wanted| / sum |a||b|, number by number. A sum of
+-- K products in float may be off by K units of 6e-8 in theory, and is off by about sqrt(K) of them; the sets differ in
+-- the order of their sums alone, and fuse multiplication and addition.
+
+local gan = require "ganlua"
+local core = require "ganlua.core"
+
+local folder = debug.getinfo(1, "S").source:match("^@(.*/)")
+local shell = dofile(folder .. "../cli/shell.lua")
+
+local BOUND <const> = { avx2 = 1e-6, avx512 = 1e-6 }
+
+-- Numbers that do not depend on the engine's.
+local state
+local function random(low, high)
+  state = (state * 1103515245 + 12345) % 2147483648
+  return low + (state >> 8) % (high - low + 1)
+end
+-- Mostly small, now and then up to high.
+local function skewed(high)
+  return random(1, 3) == 1 and random(1, high) or random(1, math.min(high, 20))
+end
+
+local function largest(x)
+  return x:numel() > 0 and x:max():item() or 0
+end
+
+-- Fails where the sets differ in call(a, b) by more than their bounds; worst keeps the largest error by set.
+local function compare(label, a, b, call, worst)
+  local results = {}
+  for _, set in ipairs(core.kernel_sets()) do
+    core.kernels(set)
+    results[set] = call(a, b)
+    assert.is_true(largest((results[set] - call(a, b)):abs()) == 0, label .. ": not the same twice with " .. set)
+  end
+  core.kernels "portable"
+  local scale = call(a:abs(), b:abs()) + 1e-30
+  for set, result in pairs(results) do
+    if set ~= "portable" then
+      local off = largest((result - results.portable):abs() / scale)
+      assert.is_true(off <= BOUND[set], ("%s: %s is off by %.2g"):format(label, set, off))
+      worst[set] = math.max(worst[set] or 0, off)
+    end
+  end
+end
+
+local function report(what, worst)
+  local words = {}
+  for set, off in pairs(worst) do words[#words + 1] = ("%s %.1e"):format(set, off) end
+  table.sort(words)
+  if #words > 0 then print(("%s against portable, at worst: %s"):format(what, table.concat(words, ", "))) end
+end
+
+describe("every kernel set", function()
+  local before
+
+  before_each(function()
+    before = core.kernels()
+    state = 4321
+    gan.seed(7)
+  end)
+  after_each(function() core.kernels(before) end)
+
+  it("multiplies matrices, transposed or not, as the portable one does", function()
+    local worst = {}
+    local function check(batch, m, n, k, ta, tb)
+      local a, b = ta and { k, m } or { m, k }, tb and { n, k } or { k, n }
+      if batch then
+        table.insert(a, 1, batch)
+        table.insert(b, 1, batch)
+      end
+      compare(("matmul %s %dx%dx%d %s %s"):format(batch or "", m, n, k, ta, tb), gan.randn(table.unpack(a)),
+        gan.randn(table.unpack(b)), function(x, y) return core.matmul(x, y, ta, tb) end, worst)
+    end
+    gan.no_grad(function()
+      for i = 1, 240 do
+        local m, n = skewed(300), skewed(300)
+        local k = math.min(skewed(600), 2000000 // (m * n) + 1)
+        check(random(1, 6) == 1 and random(1, 5) or nil, m, n, k, i % 2 == 0, i % 4 > 1)
+      end
+      -- What the blocking has edges for: several blocks of the depth and of columns, long rows, nothing to add.
+      for i = 1, 4 do
+        local ta, tb = i % 2 == 0, i > 2
+        check(nil, 70, 530, 300, ta, tb)
+        check(nil, 601, 70, 259, ta, tb)
+        check(nil, 1100, 3, 64, ta, tb)
+        check(nil, 5, 1025, 33, ta, tb)
+        check(nil, 13, 9, 0, ta, tb)
+        check(nil, 0, 9, 3, ta, tb)
+      end
+    end)
+    report("products", worst)
+  end)
+
+  it("convolves, forwards and to input and weight, as the portable one does", function()
+    local worst = {}
+    local function check(n, h, w, c, kh, kw, o, stride, pad)
+      local p, q = (h + 2 * pad - kh) // stride + 1, (w + 2 * pad - kw) // stride + 1
+      local x, weight, y = gan.randn(n, h, w, c), gan.randn(kh, kw, c, o), gan.randn(n, p, q, o)
+      local label = ("%dx%dx%dx%d, kernel %dx%d to %d, stride %d, pad %d"):format(n, h, w, c, kh, kw, o, stride, pad)
+      compare("conv2d " .. label, x, weight, function(a, b) return core.conv2d(a, b, stride, pad) end, worst)
+      compare("conv2d_input " .. label, y, weight, function(a, b)
+        return core.conv2d_input(a, b, h, w, stride, pad)
+      end, worst)
+      compare("conv2d_weight " .. label, x, y, function(a, b)
+        return core.conv2d_weight(a, b, kh, kw, stride, pad)
+      end, worst)
+    end
+    gan.no_grad(function()
+      for _ = 1, 300 do
+        local kh, kw, stride, pad = random(1, 7), random(1, 7), random(1, 3), random(0, 3)
+        local h, w = math.max(kh - 2 * pad, 1) + random(0, 9), math.max(kw - 2 * pad, 1) + random(0, 9)
+        local p, q = (h + 2 * pad - kh) // stride + 1, (w + 2 * pad - kw) // stride + 1
+        local most = 1000000 // (kh * kw * p * q) + 1
+        local c = math.min(skewed(513), most)
+        local o = math.min(skewed(513), most // c + 1)
+        check(math.min(skewed(65), most // (c * o) + 1), h, w, c, kh, kw, o, stride, pad)
+      end
+      -- Channels that are cut into slices, few channels with a wide border, a border alone, no pictures.
+      check(1, 3, 3, 513, 2, 2, 513, 1, 0)
+      check(2, 9, 9, 3, 7, 7, 33, 2, 6)
+      check(1, 1, 1, 16, 3, 3, 20, 3, 4)
+      check(65, 4, 4, 16, 4, 4, 1, 2, 1)
+      check(0, 4, 4, 16, 3, 3, 8, 1, 1)
+    end)
+    report("convolutions", worst)
+  end)
+
+  it("gives the same bytes with any number of threads, but for the portable one's sums over a batch", function()
+    local script = [[
+      local gan = require "ganlua"
+      local core = require "ganlua.core"
+      local x, w, y = gan.randn(16, 14, 14, 64), gan.randn(4, 4, 64, 96), gan.randn(16, 7, 7, 96)
+      core.write_file(arg[1], core.safetensors_encode {
+        forward = core.conv2d(x, w, 2, 1), input = core.conv2d_input(y, w, 14, 14, 2, 1),
+        weight = core.conv2d_weight(x, y, 4, 4, 2, 1),
+        product = gan.randn(700, 300):matmul(gan.randn(300, 200)),
+      })
+    ]]
+    for _, set in ipairs(core.kernel_sets()) do
+      if set ~= "portable" then
+        local place, bytes = shell.folder(), {}
+        shell.write(place .. "/script.lua", script)
+        for threads = 1, 3 do
+          local result = shell.run_ganlua({ "--threads", threads, "script.lua", "out" },
+            { cwd = place, env = { GANLUA_KERNELS = set } })
+          assert.equal("", result.err)
+          bytes[threads] = shell.read(place .. "/out")
+        end
+        shell.remove(place)
+        assert.is_true(bytes[1] == bytes[2] and bytes[1] == bytes[3], set)
+      end
+    end
+  end)
+end)
+
+describe("gan.kernels", function()
+  it("tells the set in use, and chooses another", function()
+    local best = gan.kernels()
+    for _, set in ipairs(core.kernel_sets()) do
+      assert.equal(set, gan.kernels(set))
+      assert.equal(set, gan.kernels())
+    end
+    gan.kernels(best)
+  end)
+
+  it("refuses a set that does not exist, and says which do", function()
+    local ok, message = pcall(gan.kernels, "avx1024")
+    assert.is_false(ok)
+    assert.matches("kernels: wanted one of portable.*, got 'avx1024'", message)
+  end)
+
+  it("is asked by GANLUA_KERNELS", function()
+    for _, set in ipairs(core.kernel_sets()) do
+      local result = shell.run_ganlua({ "-l", "ganlua", "-e", "print(ganlua.kernels())" },
+        { env = { GANLUA_KERNELS = set } })
+      assert.equal(set .. "\n", result.out)
+    end
+    local result = shell.run_ganlua({ "-e", "require 'ganlua'" }, { env = { GANLUA_KERNELS = "fast" } })
+    assert.equal(1, result.code)
+    assert.matches("GANLUA_KERNELS: wanted one of portable.*, got 'fast'", result.err)
+  end)
+end)
