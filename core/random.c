@@ -100,6 +100,14 @@ gan_tensor *gan_randn(gan_context *ctx, gan_shape shape)
     return draw(ctx, shape, fill_normal);
 }
 
+uint64_t gan_random_bits(gan_context *ctx)
+{
+    uint32_t words[WORDS];
+    philox(ctx->random, words);
+    ctx->random.position++;
+    return (uint64_t)words[0] << 32 | words[1];
+}
+
 /* Fisher & Yates, each draw from 64 bits: the bias of a remainder is below 2^-40 for any real data set. */
 void gan_permutation(gan_random_state state, int64_t count, int64_t *out)
 {

@@ -1,7 +1,8 @@
-/* file.c - whole files: reading, through gzip where they are, and writing that is never half done.
+/* file.c - whole files: reading, through gzip where they are, and writing that is never half done; and files that grow.
  *
  * 1. No descriptor or gzFile is open when gan_fail or an allocation is called.
- * 2. A reader sees the old file or the new one, also after a crash: gan_file_write renames. */
+ * 2. A reader sees the old file or the new one, also after a crash: gan_file_write renames.
+ * 3. gan_file_append never changes what lies before its offset. */
 #include "io/io.h"
 
 #include <errno.h>
@@ -91,15 +92,17 @@ void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t siz
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static bool write_all(int fd, const char *bytes, size_t size)
+/* A write may take fewer bytes than it was given, and says why only when it is asked again. */
+static bool write_all(int fd, int64_t offset, const char *bytes, size_t size)
 {
     while (size > 0) {
-        ssize_t wrote = write(fd, bytes, size < ((size_t)1 << 30) ? size : (size_t)1 << 30);
+        ssize_t wrote = pwrite(fd, bytes, size < ((size_t)1 << 30) ? size : (size_t)1 << 30, offset);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0)
             return false;
         bytes += wrote;
+        offset += wrote;
         size -= (size_t)wrote;
     }
     return true;
@@ -155,7 +158,7 @@ void gan_file_write(gan_context *ctx, const char *path, const void *bytes, size_
     int fd = open_temporary(folder, temporary, length + 64, 0666);
     if (fd < 0)
         gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
-    bool done = (!replaces || fchmod(fd, old.st_mode & 0777) == 0) && write_all(fd, bytes, size) && fsync(fd) == 0;
+    bool done = (!replaces || fchmod(fd, old.st_mode & 0777) == 0) && write_all(fd, 0, bytes, size) && fsync(fd) == 0;
     int reason = errno;
     if (close(fd) != 0 && done)
         done = false, reason = errno;
@@ -167,4 +170,30 @@ void gan_file_write(gan_context *ctx, const char *path, const void *bytes, size_
     }
     if (!sync_folder(folder))
         gan_fail(ctx, GAN_ERROR_IO, "%s: cannot sync its folder: %s", path, strerror(errno));
+}
+
+void gan_file_append(gan_context *ctx, const char *path, int64_t offset, const void *bytes, size_t size, bool sync)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+    struct stat info;
+    bool done = fstat(fd, &info) == 0;
+    bool shorter = done && info.st_size < offset;
+    if (done && !shorter && info.st_size > offset)
+        done = ftruncate(fd, offset) == 0;
+    done = done && !shorter && write_all(fd, offset, bytes, size) && (!sync || fsync(fd) == 0);
+    int reason = errno;
+    if (close(fd) != 0 && done)
+        done = false, reason = errno;
+    if (shorter)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: is damaged: it has %lld bytes where there were %lld", path,
+                 (long long)info.st_size, (long long)offset);
+    if (!done)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(reason));
+}
+
+uint32_t gan_checksum(uint32_t before, const void *bytes, size_t size)
+{
+    return (uint32_t)crc32_z(before, bytes, size);
 }

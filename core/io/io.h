@@ -24,6 +24,12 @@ void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t siz
  * rename, fsync of the folder. Keeps the permissions of a file it replaces; a symbolic link is
  * replaced, not followed; what is no regular file (/dev/null) is refused. */
 void gan_file_write(gan_context *ctx, const char *path, const void *bytes, size_t size);
+/* Puts size bytes at offset of the file at path, which then ends there: what was behind offset is cut off. Makes the
+ * file where there is none. Where `sync`, the bytes are on disk (fsync) on return. Fails for a file shorter than
+ * offset; where writing fails, what lies before offset is as it was. */
+void gan_file_append(gan_context *ctx, const char *path, int64_t offset, const void *bytes, size_t size, bool sync);
+/* The CRC-32 of size bytes, after those that `before` is of (0: none). */
+uint32_t gan_checksum(uint32_t before, const void *bytes, size_t size);
 
 /* ---- IDX, the format of MNIST (idx.c) -------------------------------------------------------- */
 

@@ -18,6 +18,7 @@ struct binding {
     size_t live_then;    /* gan_memory.live after that */
     const char *(*poll)(void *user);
     void *poll_user;
+    bool reading_forbidden;
 };
 
 static const char binding_key, tensor_key, methods_key;
@@ -99,6 +100,19 @@ const char *ganlua_interrupt(lua_State *L)
 {
     struct binding *b = binding(L);
     return b->poll ? b->poll(b->poll_user) : NULL;
+}
+
+void ganlua_forbid_reading(lua_State *L, bool forbidden)
+{
+    binding(L)->reading_forbidden = forbidden;
+}
+
+void ganlua_check_reading(lua_State *L)
+{
+    if (binding(L)->reading_forbidden)
+        ganlua_error_at_user(L, "a tensor is read while the schedule is replayed up to where the run was cut off: the "
+                                "values of that time are gone. Read it in game:measure(function() return ... end), "
+                                "whose results are kept");
 }
 
 /* ---- Entering the core ---- */

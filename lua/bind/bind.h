@@ -44,6 +44,11 @@ static inline bool ganlua_in_finalizer(lua_State *L)
 /* Collects garbage when more than half of the memory cap is used: for work that cannot be done twice. */
 void ganlua_collect_if_tight(lua_State *L);
 
+/* While a schedule is replayed, tensors do not have the values that they had then: whoever hands a value to Lua asks
+ * first, and this raises. */
+void ganlua_check_reading(lua_State *L);
+void ganlua_forbid_reading(lua_State *L, bool forbidden);
+
 /* What the interrupt poll answers: NULL, or the signal's name. */
 const char *ganlua_interrupt(lua_State *L);
 
@@ -83,6 +88,7 @@ void ganlua_add_system(lua_State *L);
 void ganlua_add_files(lua_State *L);
 void ganlua_add_pictures(lua_State *L);
 void ganlua_add_json(lua_State *L);
+void ganlua_add_digest(lua_State *L);
 /* Pushes the table of tensor methods, or their metatable; makes both at first. */
 void ganlua_push_methods(lua_State *L);
 void ganlua_push_metatable(lua_State *L);

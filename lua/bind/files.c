@@ -1,9 +1,12 @@
 /* files.c - files and folders, and tensors in files, as Lua calls them. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <lualib.h>
 
@@ -57,6 +60,79 @@ static int write_file(lua_State *L)
     w.size = (int64_t)size;
     ganlua_enter(L, write_work, &w);
     return 0;
+}
+
+struct append_work {
+    const char *path, *bytes;
+    int64_t offset;
+    size_t size;
+    bool sync;
+};
+
+static void append_work(gan_context *ctx, void *argument)
+{
+    struct append_work *w = argument;
+    gan_file_append(ctx, w->path, w->offset, w->bytes, w->size, w->sync);
+}
+
+/* core.append_file(path, offset, bytes, sync): see gan_file_append */
+static int append_file(lua_State *L)
+{
+    struct append_work w = {.path = ganlua_check_string(L, 1, "append_file", "path", NULL),
+                            .offset = ganlua_check_integer(L, 2, "append_file", "offset"),
+                            .sync = lua_toboolean(L, 4)};
+    w.bytes = ganlua_check_string(L, 3, "append_file", "bytes", &w.size);
+    ganlua_enter(L, append_work, &w);
+    return 0;
+}
+
+/* core.checksum(bytes, before = 0) -> the CRC-32 of bytes, after those that `before` is of */
+static int checksum(lua_State *L)
+{
+    size_t size;
+    const char *bytes = ganlua_check_string(L, 1, "checksum", "bytes", &size);
+    lua_pushinteger(L, gan_checksum((uint32_t)luaL_optinteger(L, 2, 0), bytes, size));
+    return 1;
+}
+
+/* Unlocks: __gc and __close of what lock_file returns. */
+static int unlock(lua_State *L)
+{
+    int *fd = lua_touserdata(L, 1);
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    return 0;
+}
+
+/* core.lock_file(path) -> what holds the file until it is closed (t:close(), or its end), also against other
+ * processes; or false where somebody holds it. The file is made where there is none. */
+static int lock_file(lua_State *L)
+{
+    const char *path = ganlua_check_string(L, 1, "lock_file", "path", NULL);
+    int *fd = lua_newuserdatauv(L, sizeof *fd, 0); /* anchored first: what follows may raise */
+    *fd = -1;
+    if (luaL_newmetatable(L, "ganlua.lock")) {
+        lua_pushcfunction(L, unlock);
+        lua_setfield(L, -2, "__gc");
+        lua_pushcfunction(L, unlock);
+        lua_setfield(L, -2, "__close");
+        lua_pushcfunction(L, unlock);
+        lua_setfield(L, -2, "close");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -2, "__index");
+    }
+    lua_setmetatable(L, -2);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*fd < 0)
+        ganlua_error_at_user(L, "%s: cannot write: %s", path, strerror(errno));
+    int status;
+    do
+        status = flock(*fd, LOCK_EX | LOCK_NB);
+    while (status != 0 && errno == EINTR);
+    if (status != 0 && errno == EWOULDBLOCK) /* file systems without locks say something else: nobody holds it there */
+        lua_pushboolean(L, 0);
+    return 1;
 }
 
 /* ---- Folders ---- */
@@ -196,6 +272,7 @@ static int64_t count_pairs(lua_State *L, int index)
 static int safetensors_encode(lua_State *L)
 {
     lua_settop(L, 2);
+    ganlua_check_reading(L);
     if (!lua_istable(L, 1))
         ganlua_bad_argument(L, 1, "save", "tensors", "a table {name = tensor}");
     if (!lua_isnil(L, 2) && !lua_istable(L, 2))
@@ -256,6 +333,9 @@ static int safetensors_decode(lua_State *L)
 
 static const luaL_Reg functions[] = {{"read_file", read_file},
                                      {"write_file", write_file},
+                                     {"append_file", append_file},
+                                     {"checksum", checksum},
+                                     {"lock_file", lock_file},
                                      {"make_directory", make_directory},
                                      {"create_directory", create_directory},
                                      {"exists", exists},

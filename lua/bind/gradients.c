@@ -238,6 +238,7 @@ static int sgd_(lua_State *L)
 /* core.all_finite(tensor or list of tensors) -> boolean */
 static int all_finite(lua_State *L)
 {
+    ganlua_check_reading(L);
     lua_settop(L, 1);
     int count = 1;
     gan_tensor *one = ganlua_to_tensor(L, 1), **list = &one;

@@ -160,6 +160,7 @@ static void draw_work(gan_context *ctx, void *argument)
 static int png_encode(lua_State *L)
 {
     struct draw_work w = {.what = PNG, .t = ganlua_check_tensor(L, 1, "png_encode", "t")};
+    ganlua_check_reading(L);
     ganlua_enter(L, draw_work, &w);
     lua_pushlstring(L, (const char *)w.bytes, w.length);
     gan_pool_release(ganlua_context(L), 0);

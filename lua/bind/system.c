@@ -108,6 +108,13 @@ static int interrupted(lua_State *L)
     return 1;
 }
 
+/* core.forbid_reading(on): while on, handing a tensor's values to Lua or to a file raises. */
+static int forbid_reading(lua_State *L)
+{
+    ganlua_forbid_reading(L, lua_toboolean(L, 1));
+    return 0;
+}
+
 /* ---- Random numbers ---- */
 
 /* core.seed(n): random numbers start over from n. */
@@ -147,6 +154,51 @@ static int set_random(lua_State *L)
     gan_random_state state = {state_field(L, "seed"), state_field(L, "stream"), state_field(L, "position")};
     gan_set_random(ganlua_context(L), state);
     return 0;
+}
+
+/* core.exchange_random() -> seed, stream, position; with three integers, these are the state from now on. The same as
+ * get_random and set_random, without tables. */
+static int exchange_random(lua_State *L)
+{
+    gan_context *ctx = ganlua_context(L);
+    gan_random_state state = gan_get_random(ctx);
+    if (lua_gettop(L) >= 3)
+        gan_set_random(ctx, (gan_random_state){(uint64_t)luaL_checkinteger(L, 1), (uint64_t)luaL_checkinteger(L, 2),
+                                               (uint64_t)luaL_checkinteger(L, 3)});
+    lua_pushinteger(L, (lua_Integer)state.seed);
+    lua_pushinteger(L, (lua_Integer)state.stream);
+    lua_pushinteger(L, (lua_Integer)state.position);
+    return 3;
+}
+
+/* core.random(), core.random(m), core.random(m, n): as math.random has it, from the present random state. */
+static int draw(lua_State *L)
+{
+    lua_Integer low = 1, high = 0;
+    int count = lua_gettop(L);
+    if (count > 2)
+        return luaL_error(L, "wrong number of arguments");
+    if (count > 0)
+        high = luaL_checkinteger(L, count);
+    if (count == 2)
+        low = luaL_checkinteger(L, 1);
+    bool whole = count == 1 && high == 0; /* math.random(0): all bits */
+    if (count > 0 && !whole)
+        luaL_argcheck(L, low <= high, count, "interval is empty");
+
+    gan_context *ctx = ganlua_context(L);
+    uint64_t bits = gan_random_bits(ctx);
+    if (count == 0) {
+        lua_pushnumber(L, (lua_Number)(bits >> 11) * 0x1p-53);
+    } else if (whole) {
+        lua_pushinteger(L, (lua_Integer)bits);
+    } else { /* what would make a remainder favour some numbers is drawn again */
+        uint64_t range = (uint64_t)high - (uint64_t)low + 1;
+        while (range != 0 && bits >= UINT64_MAX - UINT64_MAX % range)
+            bits = gan_random_bits(ctx);
+        lua_pushinteger(L, (lua_Integer)((uint64_t)low + (range ? bits % range : bits)));
+    }
+    return 1;
 }
 
 struct permutation_work {
@@ -213,9 +265,12 @@ static const luaL_Reg functions[] = {{"memory", memory},
                                      {"kernels", kernels},
                                      {"kernel_sets", kernel_sets},
                                      {"interrupted", interrupted},
+                                     {"forbid_reading", forbid_reading},
                                      {"seed", seed},
                                      {"get_random", get_random},
                                      {"set_random", set_random},
+                                     {"exchange_random", exchange_random},
+                                     {"random", draw},
                                      {"permutation", permutation},
                                      {"monotonic", monotonic},
                                      {"is_terminal", is_terminal},

@@ -105,6 +105,7 @@ static void push_nested(lua_State *L, gan_shape shape, int depth, const gan_real
 static int totable(lua_State *L)
 {
     gan_tensor *t = ganlua_check_tensor(L, 1, "totable", "t");
+    ganlua_check_reading(L);
     const gan_real *from = gan_data(t);
     luaL_checkstack(L, GAN_MAX_RANK + 2, "totable");
     push_nested(L, gan_shape_of(t), 0, &from);
@@ -132,6 +133,7 @@ static int item(lua_State *L)
 {
     gan_tensor *t = ganlua_check_tensor(L, 1, "item", "t");
     char text[GAN_SHAPE_TEXT];
+    ganlua_check_reading(L);
     if (gan_numel(t) != 1)
         ganlua_error_at_user(L, "item: wanted a tensor with one element, got one of shape %s",
                              gan_shape_text(gan_shape_of(t), text, sizeof text));
@@ -432,6 +434,7 @@ static int tensor_tostring(lua_State *L)
         lua_pushliteral(L, "[ganlua.tensor freed]");
         return 1;
     }
+    ganlua_check_reading(L);
     gan_shape s = gan_shape_of(u->t);
     const gan_real *from = gan_data(u->t);
     char text[GAN_SHAPE_TEXT];

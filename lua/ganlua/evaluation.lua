@@ -17,7 +17,7 @@ Evaluation.__index = Evaluation
 local function real_batch(game, n)
   game.streams:enter "data"
   local images = game.data:batch(n)
-  game.streams:leave "data"
+  game.streams:leave()
   if not core.is_tensor(images) then
     check.fail("data:batch(%d) must return a tensor, got %s", n, check.describe(images))
   end
@@ -27,7 +27,7 @@ end
 local function latent_batch(game, n)
   game.streams:enter "latent"
   local z = game.latent(n)
-  game.streams:leave "latent"
+  game.streams:leave()
   return z
 end
 
@@ -52,7 +52,7 @@ local function shown(game, s, x)
   if s.noise > 0 then
     game.streams:enter "noise"
     x = x + core.randn(x:shape()) * s.noise
-    game.streams:leave "noise"
+    game.streams:leave()
   end
   return evaluation.packed(x, game.pac)
 end
@@ -105,13 +105,13 @@ function evaluation.new(game, s, due)
   self.latent = latent_batch(game, s.batch)
   game.streams:enter "network"
   self.generated = self.through and G(self.latent) or core.no_grad(G, self.latent)
-  game.streams:leave "network"
+  game.streams:leave()
   self.real = real and shown(game, s, real) or nil
   self.fake = shown(game, s, self.generated)
   game.streams:enter "network"
   if real then self.real_scores = real_graph and D(self.real) or core.no_grad(D, self.real) end
   self.fake_scores = D(self.fake)
-  game.streams:leave "network"
+  game.streams:leave()
   if losses then
     self.losses = { discriminator = self:loss "discriminator", generator = self:loss "generator" }
   end
@@ -133,7 +133,7 @@ local function unrolled_scores(self)
     local judge = module:with(parameters)
     real, fake = judge(self.real), judge(self.fake)
   end
-  self.game.streams:leave "network"
+  self.game.streams:leave()
   return real, fake
 end
 

@@ -6,11 +6,13 @@
 --    single moves are given.
 -- 3. Where both players move at once, both gradients are taken before either parameter is written.
 
+local check = require "ganlua.check"
 local core = require "ganlua.core"
 local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
 local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
+local recorders = require "ganlua.recorder"
 local streams = require "ganlua.streams"
 
 local game = {}
@@ -25,7 +27,7 @@ Game.__index = Game
 --- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
 --- told where it says nothing else: loss, batch, penalties, noise, top_k, unroll), pac, data, latent (a function of n),
 --- seed; ema (a copy of the generator) and ema_decay where one is kept; state; and what the run hears of it:
---- after_move(game), after_iteration(game).
+--- after_move(game), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
 ---@param options table
 ---@return ganlua.game
 function game.new(options)
@@ -41,6 +43,7 @@ function game.new(options)
     ema_decay = options.ema_decay,
     after_move = options.after_move,
     after_iteration = options.after_iteration,
+    after_recall = options.after_recall,
     latest = {}, -- what the last move of each player in this iteration measured
     seen = { discriminator = 0, generator = 0 }, -- pictures that each player's moves of this iteration used
   }, Game)
@@ -48,6 +51,7 @@ function game.new(options)
     discriminator = players.new("discriminator", options.discriminator, options.optimizer.discriminator),
     generator = players.new("generator", options.generator, options.optimizer.generator),
   }
+  self.recorder = recorders.new(self.streams)
   if self.ema then
     self.ema_parameters, self.ema_buffers = self.ema:parameters(), players.buffers(self.ema)
   end
@@ -56,27 +60,24 @@ end
 
 ---- What a move is made of ----------------------------------------------------------------------------------------
 
--- Undoes what an unfinished move did, and gives the script its own random numbers back in any case.
+-- Undoes what an unfinished move did.
 local undo = {
   __close = function(move)
-    core.set_random(move.random)
     if move.done then return end
     for name, kept in pairs(move.kept) do players.restore(move.game.players[name], kept) end
-    move.game.streams.states = move.streams
+    move.game.streams:back(move.streams)
     if move.data then move.game.data:load_state(move.data) end
   end,
 }
 
 -- Call as `local move <close> = begin(self, s)`; set move.done at the end.
 local function begin(self, s)
-  local kept, positions = {}, {}
+  local kept = {}
   for name, player in pairs(self.players) do kept[name] = players.snapshot(player, s.extragradient) end
-  for purpose, state in pairs(self.streams.states) do positions[purpose] = state end
   return setmetatable({
     game = self,
-    random = core.get_random(),
     kept = kept,
-    streams = positions,
+    streams = self.streams:mark(),
     data = self.data.load_state and self.data:state(),
   }, undo)
 end
@@ -90,11 +91,11 @@ local function slopes(self, s, due)
     if #due[name] > 0 then
       self.streams:enter "penalty"
       added = penalties.total(due[name], at)
-      self.streams:leave "penalty"
+      self.streams:leave()
     end
     gradients[name], measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
       i == #s.movers)
-    measured.penalty = measured.penalty or due[name].listed and 0 or nil
+    measured.penalty = measured.penalty or due[name].listed and 0.0 or nil
     at:judge(name, measured)
     all[name] = measured
   end
@@ -145,6 +146,26 @@ end
 
 ---- Moves ---------------------------------------------------------------------------------------------------------
 
+-- One move: what it measured when the run was here before (see recorder.lua), else it is played and recorded.
+local function move(self, kind, overrides)
+  local measured = self.recorder:recall(kind, overrides)
+  if measured then
+    for name, its in pairs(measured) do
+      self.players[name].moves = self.players[name].moves + 1
+      self.latest[name] = its
+    end
+    self.recorder:go_on()
+    return measured
+  end
+  do
+    local call <close> = self.recorder:play(kind, overrides)
+    measured = play(self, kind, overrides)
+    call:returned(measured)
+  end
+  self.after_move(self)
+  return measured
+end
+
 --- What a move may be told for itself alone; the trainer takes the same for all of them.
 ---@class ganlua.overrides
 ---@field loss table?
@@ -162,18 +183,14 @@ end
 --- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out).
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:discriminator(overrides)
-  local measured = play(self, "discriminator", overrides)
-  self.after_move(self)
-  return measured.discriminator
+  return move(self, "discriminator", overrides).discriminator
 end
 
 --- The generator's move: one step on a batch of generated samples. Returns {loss=, fake=, accuracy=, penalty=,
 --- grad_norm=}; accuracy is the discriminator's.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:generator(overrides)
-  local measured = play(self, "generator", overrides)
-  self.after_move(self)
-  return measured.generator
+  return move(self, "generator", overrides).generator
 end
 
 --- Both players' move at once, on the same batches: both gradients are taken at the same point. With extragradient =
@@ -181,17 +198,54 @@ end
 --- Returns two tables, the discriminator's and the generator's, measured where the move began.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:both(overrides)
-  local measured = play(self, "both", overrides)
-  self.after_move(self)
+  local measured = move(self, "both", overrides)
   return measured.discriminator, measured.generator
 end
 
 --- Closes the iteration: it is counted and logged, and sampled and saved where it is time to.
 function Game:next()
+  local recalled = self.recorder:recall "next"
   self.iteration = self.iteration + 1
+  if recalled then
+    self.after_recall(self)
+    self.latest = {}
+    return self.recorder:go_on()
+  end
+  local call <close> = self.recorder:play "next"
+  call:returned()
   self.after_iteration(self)
   self.latest = {}
   self.seen.discriminator, self.seen.generator = 0, 0
+end
+
+--- Runs f and returns what it returns: plain values, nothing else. This is where a schedule looks at anything but what
+--- moves return (samples, weights, the clock): what f gave is kept, and when a run goes on after a break, the schedule
+--- is given it again.
+---@param f function
+---@return any ...
+function Game:measure(f)
+  if type(f) ~= "function" then check.fail("game:measure: wanted a function, got %s", check.describe(f)) end
+  local values = self.recorder:recall "measure"
+  if values then
+    self.recorder:go_on()
+  else
+    local call <close> = self.recorder:play "measure"
+    values = table.pack(f())
+    local plain, problem = pcall(call.returned, call, values)
+    if not plain then check.fail("game:measure: wanted plain values, but %s", problem) end
+  end
+  return table.unpack(values, 1, values.n)
+end
+
+--- A random number of the schedule's own stream, as math.random gives them: in [0, 1), or a whole one from 1 to m, or
+--- from m to n. It is the same one when a run goes on after a break.
+---@param m? integer
+---@param n? integer
+---@return number
+function Game:random(m, n)
+  if n ~= nil then return core.random(m, n) end
+  if m ~= nil then return core.random(m) end
+  return core.random()
 end
 
 return game

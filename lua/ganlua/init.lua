@@ -4,6 +4,7 @@
 
 local core = require "ganlua.core"
 local check = require "ganlua.check"
+require "ganlua.streams" -- before a script can take math.random for itself
 
 local gan = { _VERSION = "ganlua 0.1.0" }
 

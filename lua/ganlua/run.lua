@@ -185,11 +185,8 @@ function Run:sample(n)
   if math.type(n) ~= "integer" or n < 1 then
     check.fail("run:sample: wanted a positive integer, got %s", check.describe(n))
   end
-  local _ <close> = streams.guard()
-  self.game.streams:enter "sample"
-  local z = self.options.latent(n)
-  self.game.streams:leave "sample"
-  return core.no_grad(generate, self, z)
+  local _ <close> = self.game.streams:within "sample"
+  return core.no_grad(generate, self, self.options.latent(n))
 end
 
 -- The same latents each time, so that pictures of different iterations can be compared. Samples that are no pictures

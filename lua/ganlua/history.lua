@@ -1,0 +1,124 @@
+--- What a schedule was told: one record for each of its calls, in the order they were made.
+--
+-- A record is a byte that says which call it was, the digest of the plain values in its settings where it had some
+-- (see core.digest), and what came of it: what a move measured, what game:measure gave, or the error that was raised.
+-- Where a schedule begins stands a record "start" with all that it can see of the game at that moment.
+
+local plain = require "ganlua.plain"
+
+local history = {}
+
+local pack, unpack, byte = string.pack, string.unpack, string.byte
+
+--- Calls by number, and their numbers.
+history.kinds = { "discriminator", "generator", "both", "next", "set", "grow", "measure", "start" }
+local number_of = {}
+for number, kind in ipairs(history.kinds) do number_of[kind] = number end
+history.number_of = number_of
+
+-- What else the first byte says.
+local has_digest, raised = 0x80, 0x40
+
+--- How the record of an error in next() begins: it stands behind that of the next() itself, which had counted.
+history.next_raised = number_of.next | raised
+
+-- What moves measure, each with its bit in a record's mask. A table with anything else is kept as a plain value.
+local whole_mask, other = 0x3f, 0x80
+
+local function pack_measured(measured)
+  local loss, real, fake, accuracy = measured.loss, measured.real, measured.fake, measured.accuracy
+  local penalty, norm = measured.penalty, measured.grad_norm
+  local mask = (loss and 1 or 0) | (real and 2 or 0) | (fake and 4 or 0) | (accuracy and 8 or 0)
+    | (penalty and 16 or 0) | (norm and 32 or 0)
+  local left = 0
+  for _, value in next, measured do
+    if math.type(value) ~= "float" then left = 100 end
+    left = left + 1
+  end
+  for bit = 0, 5 do left = left - (mask >> bit & 1) end
+  if left ~= 0 then return "\x80" .. plain.pack(measured, "what a move measured") end
+  return pack("<Bdddddd", mask, loss or 0, real or 0, fake or 0, accuracy or 0, penalty or 0, norm or 0)
+end
+
+local function unpack_measured(bytes, at)
+  local mask = byte(bytes, at)
+  if mask == other then return plain.unpack(bytes, at + 1) end
+  local _, loss, real, fake, accuracy, penalty, norm, behind = unpack("<Bdddddd", bytes, at)
+  if mask ~= whole_mask then
+    loss, real, fake = mask & 1 ~= 0 and loss or nil, mask & 2 ~= 0 and real or nil, mask & 4 ~= 0 and fake or nil
+    accuracy, penalty = mask & 8 ~= 0 and accuracy or nil, mask & 16 ~= 0 and penalty or nil
+    norm = mask & 32 ~= 0 and norm or nil
+  end
+  return { loss = loss, real = real, fake = fake, accuracy = accuracy, penalty = penalty, grad_norm = norm }, behind
+end
+
+local function head(kind, digest, flags)
+  local tag = number_of[kind] | flags
+  return digest and pack("<Bi8", tag | has_digest, digest) or string.char(tag)
+end
+
+--- The record of a call that returned: for a move what each mover measured, by name; for measure a list with its
+--- length n; for start a table; else nothing.
+---@param kind string
+---@param digest integer?
+---@param result? table
+---@return string
+function history.record(kind, digest, result)
+  local first = head(kind, digest, 0)
+  if kind == "both" then return first .. pack_measured(result.discriminator) .. pack_measured(result.generator) end
+  if result and result[kind] then return first .. pack_measured(result[kind]) end
+  return result and first .. plain.pack(result, "what it returned") or first
+end
+
+--- The record of a call that raised.
+---@param kind string
+---@param digest integer?
+---@param problem any
+---@return string
+function history.record_raised(kind, digest, problem)
+  local kept, bytes = pcall(plain.pack, problem)
+  return head(kind, digest, raised) .. (kept and bytes or plain.pack(tostring(problem)))
+end
+
+--- Reads the record at a place: the call's number, whether it raised, its digest, what record() was given as result (or
+--- what was raised), and the place behind it.
+---@param bytes string
+---@param at integer
+---@return integer kind
+---@return boolean raised
+---@return integer? digest
+---@return any result
+---@return integer behind
+function history.read(bytes, at)
+  local tag = byte(bytes, at)
+  local kind, digest, result = tag & 0x3f, nil, nil
+  at = at + 1
+  if tag & has_digest ~= 0 then digest, at = unpack("<i8", bytes, at) end
+  if tag & raised ~= 0 then
+    result, at = plain.unpack(bytes, at)
+    return kind, true, digest, result, at
+  end
+  if kind == 1 then
+    result, at = unpack_measured(bytes, at)
+    result = { discriminator = result }
+  elseif kind == 2 then
+    result, at = unpack_measured(bytes, at)
+    result = { generator = result }
+  elseif kind == 3 then
+    result = {}
+    result.discriminator, at = unpack_measured(bytes, at)
+    result.generator, at = unpack_measured(bytes, at)
+  elseif kind >= 7 then
+    result, at = plain.unpack(bytes, at)
+  end
+  return kind, false, digest, result, at
+end
+
+--- A call in words: "game:discriminator{...}".
+---@param kind string
+---@param digest any whether it was told something
+function history.words(kind, digest)
+  return ("game:%s%s"):format(kind, digest and "{...}" or kind == "measure" and "(f)" or "()")
+end
+
+return history

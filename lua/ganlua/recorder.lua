@@ -1,0 +1,173 @@
+--- What stands between a schedule and the game: it writes down each call and what came of it, and when a run goes on
+-- after a break, it tells the schedule the same things again until it is where it was.
+--
+-- 1. In a replay nothing is computed. The schedule itself runs as it is, so all that it keeps in its variables, in
+--    coroutines, in loops half done, is there again.
+-- 2. After the last record the run takes up its tensors (on_arrival), inside that very call; the next call is played.
+-- 3. Once something is wrong (the schedule does not replay, the run is given up), every later call raises it again: a
+--    schedule that catches errors cannot go on without its tensors.
+
+local check = require "ganlua.check"
+local core = require "ganlua.core"
+local history = require "ganlua.history"
+
+local recorder = {}
+
+---@class ganlua.recorder
+---@field journal ganlua.journal? where records go; none: nothing is kept
+---@field live boolean false in a replay
+---@field problem any what every call raises
+---@field calls integer of the schedule, from its start
+---@field start integer? where in the journal the record is that this schedule started with
+local Recorder = {}
+Recorder.__index = Recorder
+
+---@param streams ganlua.streams
+---@return ganlua.recorder
+function recorder.new(streams)
+  return setmetatable({ streams = streams, live = true, calls = 0 }, Recorder)
+end
+
+---- Recording ------------------------------------------------------------------------------------------------------
+
+--- From now on calls are recorded, or played without a record where there is no journal. `seen` is what the schedule
+--- can see of the game as it starts.
+---@param journal ganlua.journal?
+---@param seen table plain
+function Recorder:begin(journal, seen)
+  self.journal, self.live, self.problem, self.busy, self.calls = journal, true, nil, nil, 0
+  if journal then
+    self.start = journal.size
+    journal:write(history.record("start", nil, seen))
+  end
+end
+
+--- A call is played until the caller's block ends; an error that ends it is recorded:
+--- `local call <close> = recorder:play("generator", overrides)`.
+---@param kind string
+---@param overrides? table
+function Recorder:play(kind, overrides)
+  if self.busy then
+    check.fail("%s: inside %s: moves are made by the schedule alone", history.words(kind), history.words(self.busy))
+  end
+  self.busy, self.digest = kind, overrides and self.journal and core.digest(overrides) or nil
+  self.calls, self.depth = self.calls + 1, self.streams.depth
+  self.streams:enter "inside"
+  return self
+end
+
+--- Records what the call that is played returned.
+---@param result? table see history.record
+function Recorder:returned(result)
+  if self.journal then self.journal:write(history.record(self.busy, self.digest, result)) end
+end
+
+function Recorder:__close(problem)
+  while self.streams.depth > self.depth do self.streams:leave() end
+  local kind, journal = self.busy, self.journal
+  self.busy = nil
+  if problem ~= nil and journal then
+    self.raised, self.before = problem, journal.size
+    journal:write(history.record_raised(kind, self.digest, problem))
+  end
+end
+
+--- Forgets the call that ended in `problem`: the run stops by it, and is to try again when it goes on.
+---@param problem any
+function Recorder:forget(problem)
+  if self.journal and self.raised == problem and self.before then self.journal:cut(self.before) end
+  self.raised, self.before = nil, nil
+end
+
+---- Replaying ------------------------------------------------------------------------------------------------------
+
+--- From now on the schedule is told what `bytes` holds from the place `at` on, the place behind a start.
+---@param bytes string
+---@param at integer
+---@param on_arrival function what is done where the records end
+---@param lenient boolean whether other settings of a call are fine: the script was changed
+function Recorder:replay(bytes, at, on_arrival, lenient)
+  self.bytes, self.at, self.on_arrival, self.lenient = bytes, at, on_arrival, lenient
+  self.live, self.problem, self.busy, self.calls = false, nil, nil, 0
+  core.forbid_reading(true)
+  self:go_on()
+end
+
+--- Raises from now on: `kind` is what the schedule does where it did something else before; nil is its end.
+function Recorder:differ(kind, digest)
+  local number, _, recorded = history.read(self.bytes, self.at)
+  local was = history.kinds[number]
+  local now = kind and history.words(kind, digest) or "the schedule's end"
+  if kind == was then now = "the same with other settings" end
+  self.problem = ("the schedule does not replay: its call %d was %s, now it is %s. A run that goes on runs its schedule "
+    .. "again up to where it was cut off, with the answers that it was given then; what else it asks (os.time, a file) "
+    .. "answers differently. resume = \"restart_schedule\" keeps the networks and starts the schedule at its first line")
+    :format(self.calls, history.words(was, recorded), now)
+  self.differs = true
+  check.fail("%s", self.problem)
+end
+
+--- What this call returned before; nil where it is to be played. Raises what it raised, after `note` is called.
+---@param kind string
+---@param overrides? table
+---@return table? result
+function Recorder:recall(kind, overrides)
+  if self.problem ~= nil then error(self.problem, 0) end
+  if self.live then return nil end
+  self.calls = self.calls + 1
+  local number, raised, recorded, result, behind = history.read(self.bytes, self.at)
+  local digest = overrides and core.digest(overrides) or nil
+  if history.kinds[number] ~= kind or digest ~= recorded and not self.lenient then self:differ(kind, digest) end
+  self.at = behind
+  if raised then
+    self:go_on()
+    error(result, 0)
+  end
+  return result or {}
+end
+
+--- After a call was recalled and counted: where it was the last one, the run takes up its tensors. Raises what a hook
+--- raised in it.
+function Recorder:go_on()
+  if self.live then return end
+  if self.at <= #self.bytes then
+    if self.bytes:byte(self.at) ~= history.next_raised then return end
+    local _, _, _, problem, behind = history.read(self.bytes, self.at)
+    self.at = behind
+    self:go_on()
+    error(problem, 0)
+  end
+  core.forbid_reading(false)
+  self.live, self.bytes = true, nil
+  local arrived, problem = pcall(self.on_arrival)
+  if not arrived then
+    self.problem = problem
+    error(problem, 0)
+  end
+end
+
+--- A call that changes the game's settings happens in a replay too; until the caller's block ends, tensors may be
+--- read: `local _ <close> = recorder:say("set", settings)`.
+---@param kind string
+---@param settings table
+function Recorder:say(kind, settings)
+  local recalled = self:recall(kind, settings) ~= nil
+  if recalled then core.forbid_reading(false) else self:play(kind, settings):returned() end
+  return setmetatable({}, { __close = function(_, problem)
+    if not recalled then return self:__close(problem) end
+    if self.live then return end
+    core.forbid_reading(true)
+    self:go_on()
+  end })
+end
+
+--- The schedule has returned. Raises where it had more to do before.
+function Recorder:finish()
+  if self.problem ~= nil then error(self.problem, 0) end
+  if not self.live then
+    self.calls = self.calls + 1
+    self:differ()
+  end
+end
+
+return recorder
