@@ -86,12 +86,14 @@ static int append_file(lua_State *L)
     return 0;
 }
 
-/* core.checksum(bytes, before = 0) -> the CRC-32 of bytes, after those that `before` is of */
+/* core.checksum(bytes, before = 0, first = 1) -> the CRC-32 of bytes from `first` on, after those that `before` is of */
 static int checksum(lua_State *L)
 {
     size_t size;
     const char *bytes = ganlua_check_string(L, 1, "checksum", "bytes", &size);
-    lua_pushinteger(L, gan_checksum((uint32_t)luaL_optinteger(L, 2, 0), bytes, size));
+    lua_Integer first = luaL_optinteger(L, 3, 1);
+    luaL_argcheck(L, first >= 1 && (lua_Unsigned)first <= size + 1, 3, "not in the bytes");
+    lua_pushinteger(L, gan_checksum((uint32_t)luaL_optinteger(L, 2, 0), bytes + first - 1, size - (size_t)first + 1));
     return 1;
 }
 

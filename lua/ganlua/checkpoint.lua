@@ -1,7 +1,8 @@
 --- Checkpoints: all that a run is at one moment, in one safetensors file.
 --
 -- Tensors: "generator.1.weight", "discriminator...", "ema...", and the optimisers' memory "moments.generator.m.1".
--- Metadata "ganlua": JSON with the counters, the positions of the random streams and of the data, and run.state.
+-- Metadata "ganlua": JSON with the counters, the positions of the random streams and of the data, and run.state;
+-- "checksum": the CRC-32 of the file as it is with eight zeros in the checksum's place.
 -- The file is there whole or not at all; loading checks everything before it changes anything.
 
 local check = require "ganlua.check"
@@ -110,11 +111,25 @@ end
 ---@field moments table<string, table> the optimisers' states by player
 ---@field counters table whatever else is saved: strings, numbers, booleans, tables of them
 
---- Writes a snapshot. Where run.state holds what cannot be saved (a function, a tensor, a table in itself), all the
---- rest is written, and then it raises and names it.
----@param path string
+-- Where the checksum stands among a file's bytes, and what it is.
+local function find_checksum(bytes)
+  local first, last, hex = bytes:sub(1, 8 + (#bytes >= 8 and math.min(string.unpack("<I8", bytes), 1 << 24) or 0))
+    :find '"checksum":"(%x%x%x%x%x%x%x%x)"'
+  return first and last - 8, hex
+end
+
+-- The CRC-32 of a file whose checksum stands at a byte.
+local function checksum(bytes, at)
+  local before = core.checksum(bytes:sub(1, at - 1) .. "00000000")
+  return ("%08x"):format(core.checksum(bytes, before, at + 8))
+end
+
+--- The file of a snapshot, and where run.state holds what cannot be saved (a function, a tensor, a table in itself),
+--- a message that names it: all the rest is in the file.
 ---@param snapshot ganlua.snapshot
-function checkpoint.save(path, snapshot)
+---@return string bytes
+---@return string? problem
+function checkpoint.encode(snapshot)
   local tensors, numbers = {}, {}
   for player, network in pairs(snapshot.networks) do
     for name, tensor in pairs(network:state()) do tensors[player .. "." .. name] = tensor end
@@ -125,17 +140,26 @@ function checkpoint.save(path, snapshot)
   local packed, state = pcall(pack, counters.state or {}, "run.state", {})
   counters.state = packed and state or {}
   local text = core.json_encode { format = format, counters = counters, moments = numbers }
-  core.write_file(path, core.safetensors_encode(tensors, { ganlua = text }))
-  if not packed then check.fail("%s: saved, but without run.state: %s, which cannot be saved", path, state) end
+  local bytes = core.safetensors_encode(tensors, { ganlua = text, checksum = "00000000" })
+  local at = find_checksum(bytes)
+  bytes = bytes:sub(1, at - 1) .. checksum(bytes, at) .. bytes:sub(at + 8)
+  return bytes, not packed and state or nil
 end
 
---- Reads a file into networks like those that it was saved from, which take over their tensors; returns the rest.
+---@class ganlua.checkpoint what was read from a file
+---@field path string
+---@field tensors table<string, ganlua.tensor>
+---@field moments table
+---@field counters table
+
+--- Reads a file and checks all that can be checked without networks. Raises for a damaged one.
 ---@param path string
----@param networks table<string, ganlua.module>
----@return table moments
----@return table counters
-function checkpoint.load(path, networks)
-  local tensors, metadata = core.safetensors_decode(core.read_file(path), path)
+---@return ganlua.checkpoint
+function checkpoint.read(path)
+  local bytes = core.read_file(path)
+  local at, hex = find_checksum(bytes)
+  if at and checksum(bytes, at) ~= hex then check.fail("%s: is damaged: its checksum is wrong", path) end
+  local tensors, metadata = core.safetensors_decode(bytes, path)
   local decoded, about = pcall(core.json_decode, metadata and metadata.ganlua or "")
   if not decoded or type(about) ~= "table" or type(about.counters) ~= "table" then
     check.fail("%s: is a file of tensors, but no checkpoint of a run", path)
@@ -148,21 +172,27 @@ function checkpoint.load(path, networks)
   end
   if type(about.moments) ~= "table" then check.fail("%s: is a checkpoint without 'moments'", path) end
 
-  local before = {}
-  for player, network in pairs(networks) do before[player] = network:state() end
-  for player, network in pairs(networks) do
-    local loaded, problem = pcall(network.load_state, network, under(tensors, player))
-    if not loaded then
-      for other, state in pairs(before) do networks[other]:load_state(state) end
-      check.fail("%s does not fit the %s: %s", path, player, (problem:gsub("^.-:%d+: ", "")))
-    end
-  end
-
   local moments = {}
   for name, tensor in pairs(under(tensors, "moments")) do place(moments, name, tensor) end
   for name, number in pairs(under(about.moments, "moments")) do place(moments, name, number) end
   about.counters.state = unpack(about.counters.state or {})
-  return moments, about.counters
+  return { path = path, tensors = tensors, moments = moments, counters = about.counters }
+end
+
+--- Gives the tensors of a checkpoint to networks like those that it was saved from; where one does not fit, nothing
+--- changes, and the message says which layer and which shape.
+---@param self ganlua.checkpoint
+---@param networks table<string, ganlua.module>
+function checkpoint.give(self, networks)
+  local before = {}
+  for player, network in pairs(networks) do before[player] = network:state() end
+  for player, network in pairs(networks) do
+    local loaded, problem = pcall(network.load_state, network, under(self.tensors, player))
+    if not loaded then
+      for other, state in pairs(before) do networks[other]:load_state(state) end
+      check.fail("%s does not fit the %s: %s", self.path, player, (problem:gsub("^.-:%d+: ", "")))
+    end
+  end
 end
 
 return checkpoint

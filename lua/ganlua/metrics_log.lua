@@ -1,8 +1,11 @@
 --- What a run measured: metrics.jsonl, one line an iteration, and the same numbers in memory.
 --
 -- Keys always come in the order below, times last, so two runs that compute the same differ in the last column alone.
+-- Between the lines of iterations stand lines with a key "event": what was done to the run from outside.
 
+local check = require "ganlua.check"
 local core = require "ganlua.core"
+local journal = require "ganlua.journal"
 local plot = require "ganlua.plot"
 
 local metrics_log = {
@@ -15,30 +18,68 @@ local metrics_log = {
   },
 }
 
+--- Whether something is measured under this name.
+---@param name any
+---@return boolean
+function metrics_log.is_column(name)
+  for _, column in ipairs(metrics_log.columns) do
+    if column == name then return true end
+  end
+  return false
+end
+
+---@class ganlua.metrics_log
+---@field lines integer of the file
 local Log = {}
 Log.__index = Log
 
 function metrics_log.new()
-  local self = setmetatable({ values = {}, iterations = {} }, Log)
-  for _, name in ipairs(metrics_log.columns) do
-    self.values[name], self.iterations[name] = {}, {}
-  end
+  local self = setmetatable({ lines = 0 }, Log)
+  self:clear()
   return self
 end
 
---- Appends to this file from now on.
+--- Forgets the numbers in memory.
+function Log:clear()
+  self.values, self.iterations = {}, {}
+  for _, name in ipairs(metrics_log.columns) do
+    self.values[name], self.iterations[name] = {}, {}
+  end
+end
+
+--- Where the first `count` lines of a file end, in bytes, and the last of them; nil where it has fewer.
 ---@param path string
-function Log:open(path)
-  self:close()
-  self.file = assert(io.open(path, "a"))
-  self.file:setvbuf("full", 1 << 16)
+---@param count integer
+---@return integer? size
+---@return string? last
+function metrics_log.measure(path, count)
+  if count == 0 then return 0 end
+  if not core.exists(path) then return nil end
+  local text, size, start = core.read_file(path), 0, 0
+  for _ = 1, count do
+    start, size = size, text:find("\n", size + 1, true)
+    if not size then return nil end
+  end
+  return size, text:sub(start + 1, size - 1)
+end
+
+--- Appends to this file from now on, behind its first `lines` lines.
+---@param path string
+---@param lines? integer 0
+---@return number seconds of the run when the last of these lines was written
+function Log:open(path, lines)
+  lines = lines or 0
+  local size, last = metrics_log.measure(path, lines)
+  if not size then check.fail("%s: is damaged: it has fewer than the %d lines that there were", path, lines) end
+  self.file, self.lines = journal.open(path, size), lines
+  return last and tonumber(last:match '"seconds":([%d.]+)') or 0
 end
 
 --- One iteration's numbers in the columns' names, from what its moves measured.
 ---@param iteration integer
 ---@param discriminator table? what its last move returned
 ---@param generator table?
----@param seconds number
+---@param seconds number?
 ---@return table<string, number>
 function metrics_log.row(iteration, discriminator, generator, seconds)
   local scores = discriminator or generator or {}
@@ -53,21 +94,39 @@ function metrics_log.row(iteration, discriminator, generator, seconds)
     g_penalty = generator and generator.penalty,
     d_grad_norm = discriminator and discriminator.grad_norm,
     g_grad_norm = generator and generator.grad_norm,
-    seconds = math.floor(seconds * 1000 + 0.5) / 1000,
+    seconds = seconds and math.floor(seconds * 1000 + 0.5) / 1000,
   }
+end
+
+--- Keeps one iteration's numbers in memory.
+---@param row table<string, number>
+function Log:remember(row)
+  local iteration, values, iterations = row.iteration, self.values, self.iterations
+  for name, value in next, row do
+    local list = values[name]
+    local place = #list + 1
+    list[place], iterations[name][place] = value, iteration
+  end
+end
+
+-- Adds a line to the file, where there is one.
+local function write(self, line)
+  if not self.file then return end
+  self.lines = self.lines + 1
+  self.file:write(line .. "\n")
 end
 
 --- Keeps one iteration's numbers and writes their line.
 ---@param row table<string, number>
 function Log:record(row)
-  for _, name in ipairs(metrics_log.columns) do
-    local value = row[name]
-    if value then
-      local values, iterations = self.values[name], self.iterations[name]
-      values[#values + 1], iterations[#iterations + 1] = value, row.iteration
-    end
-  end
-  if self.file then assert(self.file:write(core.json_encode(row, metrics_log.columns, 6), "\n")) end
+  self:remember(row)
+  if self.file then write(self, core.json_encode(row, metrics_log.columns, 6)) end
+end
+
+--- Writes a line about something that was done to the run.
+---@param fields table<string, any> event= says what
+function Log:note(fields)
+  write(self, core.json_encode(fields))
 end
 
 --- All values of a column, and the iterations that they belong to.
@@ -90,14 +149,16 @@ function Log:plot(path)
 end
 
 --- Puts on disk what was recorded.
-function Log:flush()
-  if self.file then self.file:flush() end
+---@param sync? boolean all of it is there when this returns
+function Log:flush(sync)
+  if self.file then self.file:flush(sync) end
 end
 
 --- Ends the file; also where a run stops by an error.
 function Log:close()
-  if self.file then self.file:close() end
+  local file = self.file
   self.file = nil
+  if file then file:flush() end
 end
 Log.__close = Log.close
 

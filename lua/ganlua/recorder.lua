@@ -99,11 +99,12 @@ function Recorder:differ(kind, digest)
   local was = history.kinds[number]
   local now = kind and history.words(kind, digest) or "the schedule's end"
   if kind == was then now = "the same with other settings" end
-  self.problem = ("the schedule does not replay: its call %d was %s, now it is %s. A run that goes on runs its schedule "
-    .. "again up to where it was cut off, with the answers that it was given then; what else it asks (os.time, a file) "
-    .. "answers differently. resume = \"restart_schedule\" keeps the networks and starts the schedule at its first line")
-    :format(self.calls, history.words(was, recorded), now)
+  self.problem = ("the schedule does not replay: its call %d was %s, now it is %s. A run that goes on runs its "
+    .. "schedule again up to where it was cut off, with the answers that it was given then; what else it asks "
+    .. "(os.time, a file) answers differently. resume = \"restart_schedule\" keeps the networks and starts the "
+    .. "schedule at its first line"):format(self.calls, history.words(was, recorded), now)
   self.differs = true
+  core.forbid_reading(false)
   check.fail("%s", self.problem)
 end
 
@@ -138,12 +139,12 @@ function Recorder:go_on()
     error(problem, 0)
   end
   core.forbid_reading(false)
-  self.live, self.bytes = true, nil
   local arrived, problem = pcall(self.on_arrival)
   if not arrived then
     self.problem = problem
     error(problem, 0)
   end
+  self.live, self.bytes = true, nil
 end
 
 --- A call that changes the game's settings happens in a replay too; until the caller's block ends, tensors may be

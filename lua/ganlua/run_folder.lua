@@ -1,11 +1,14 @@
---- A run's folder: config.lua (what was run), metrics.jsonl, samples/, losses.png, checkpoints.
+--- A run's folder: config.lua (what was run), metrics.jsonl, history, samples/, losses.png, checkpoints.
 --
--- A folder is never written into twice: where one of that name is, the next run takes NAME-2, NAME-3, ... It is made,
--- with config.lua in it, before the first move, so that a place that cannot be written to is known before the training
--- and not after.
+-- A run that was cut off and is unchanged goes on in its folder. Any other one gets a folder of its own: where one of
+-- that name is, NAME-2, NAME-3, ... It is made, with config.lua in it, before the first move, so that a place that
+-- cannot be written to is known before the training and not after. One process at a time writes into a folder: it holds
+-- a lock on the history, which goes with the process, however that ends.
 
-local core = require "ganlua.core"
 local check = require "ganlua.check"
+local checkpoint = require "ganlua.checkpoint"
+local core = require "ganlua.core"
+local metrics_log = require "ganlua.metrics_log"
 
 local run_folder = {}
 
@@ -22,28 +25,154 @@ local function script_name()
   return name and name:match("^[%w_.-]+$") and name or "run"
 end
 
---- Makes the folder: `out`, or the run's name in the folder for runs; NAME-2 and so on where that is taken.
---- Raises where it cannot be made or written to.
----@param out? string
----@param name? string
----@param config string the text of config.lua
----@return string path
----@return string wanted the path that it would have had, were it free
-function run_folder.create(out, name, config)
-  for option, value in pairs { out = out, name = name } do
-    if value == "" then check.fail("train: option '%s' must be a folder's name, got ''", option) end
+-- What names a run's files.
+run_folder.newest = "checkpoint.safetensors"
+run_folder.best = "checkpoint-best.safetensors"
+
+--- The checkpoint of an iteration, one of the last few that are kept.
+---@param iteration integer
+function run_folder.numbered(iteration)
+  return ("checkpoint-%06d.safetensors"):format(iteration)
+end
+
+--- The numbered checkpoints in a folder by iteration, the oldest first.
+---@param folder string
+---@return { iteration: integer, path: string }[]
+function run_folder.kept(folder)
+  local list = {}
+  for _, name in ipairs(core.list_directory(folder)) do
+    local iteration = math.tointeger(name:match "^checkpoint%-(%d+)%.safetensors$")
+    if iteration then list[#list + 1] = { iteration = iteration, path = folder .. "/" .. name } end
   end
-  local wanted = (out or parent_folder() .. "/" .. (name or script_name())):gsub("(.)/+$", "%1")
-  local path, number = wanted, 1
-  local made, problem = pcall(function()
-    while not core.create_directory(path) do -- it is ours alone: two runs that start together get two
-      number = number + 1
-      path = ("%s-%d"):format(wanted, number)
+  table.sort(list, function(a, b) return a.iteration < b.iteration end)
+  return list
+end
+
+-- Whether the files that grow hold all that a checkpoint counts on.
+local function complete(folder, counters)
+  local history = counters.history
+  if type(history) ~= "table" then return false, "it says nothing of the history" end
+  local file = io.open(folder .. "/history", "rb")
+  local size = file and file:seek "end" or 0
+  if file then file:close() end
+  if size < history.size then return false, "the history is shorter" end
+  if not metrics_log.measure(folder .. "/metrics.jsonl", counters.metrics or 0) then
+    return false, "metrics.jsonl is shorter"
+  end
+  return true
+end
+
+--- The newest good checkpoint of a folder, and what is to be told of those that are not good. None at all: the run
+--- was cut off before its first.
+---@param folder string
+---@return ganlua.checkpoint?
+---@return string[] said
+function run_folder.newest_checkpoint(folder)
+  local paths, said = { folder .. "/" .. run_folder.newest }, {}
+  local kept = run_folder.kept(folder)
+  for i = #kept, 1, -1 do paths[#paths + 1] = kept[i].path end
+  for _, path in ipairs(paths) do
+    if core.exists(path) then
+      local good, found = pcall(checkpoint.read, path)
+      local problem = not good and found:gsub("^.-:%d+: ", "")
+      if good then
+        good, problem = complete(folder, found.counters)
+        problem = problem and ("%s: cannot be gone on from: %s"):format(path, problem)
+      end
+      if good then
+        if #said > 0 then said[#said + 1] = ("going on from %s, the one before"):format(path) end
+        return found, said
+      end
+      said[#said + 1] = problem
     end
-    core.write_file(path .. "/config.lua", config)
+  end
+  if #said > 0 then said[#said + 1] = ("no good checkpoint is left in %s: the run starts over"):format(folder) end
+  return nil, said
+end
+
+-- The fingerprint in a folder's config.lua: nil where there is none.
+local function fingerprint_in(folder)
+  local path = folder .. "/config.lua"
+  if not core.exists(path) then return nil end
+  local chunk = load(core.read_file(path), "=config", "t", {})
+  local fine, config = pcall(chunk or error)
+  return fine and type(config) == "table" and config.fingerprint or nil
+end
+
+--- Holds a folder for one run at a time; false where another one has it.
+---@param folder string
+function run_folder.lock(folder)
+  return core.lock_file(folder .. "/history")
+end
+
+---@class ganlua.place where a run writes
+---@field folder string
+---@field lock any held until it is closed
+---@field checkpoint ganlua.checkpoint? what the run goes on from
+---@field resumed boolean whether the folder is that of a run that was cut off
+---@field said string[] what is to be told
+
+-- Looks whether a run can go on in a folder that is there; else says why not.
+local function look_at(folder, fingerprint, mode)
+  local theirs = fingerprint_in(folder)
+  if not theirs then return nil, "is there already" end
+  if mode == true and theirs ~= fingerprint then
+    return nil, "holds the run of another script, or of this one changed"
+  end
+  local lock = run_folder.lock(folder)
+  if not lock then return nil, "is being written by another process" end
+  local found, said = run_folder.newest_checkpoint(folder)
+  if mode == true and found and found.counters.finished then
+    lock:close()
+    return nil, "holds a finished run"
+  end
+  return { folder = folder, lock = lock, checkpoint = found, resumed = true, said = said }
+end
+
+-- Makes a folder of this name, or where it is taken NAME-2, NAME-3, ...
+local function make(wanted, config)
+  local path, number = wanted, 1
+  while not core.create_directory(path) do -- it is ours alone: two runs that start together get two
+    number = number + 1
+    path = ("%s-%d"):format(wanted, number)
+  end
+  core.write_file(path .. "/config.lua", config)
+  return { folder = path, lock = run_folder.lock(path), resumed = false, said = {} }
+end
+
+--- The folder that a run writes into: where one of this name was cut off and is unchanged, that one, with the
+--- checkpoint that it goes on from; else a new one. `resume`: false, always a new one; "changed" or "restart_schedule",
+--- the last one that is there, whatever it holds. Raises where it cannot be made or written to.
+---@param given { out: string?, name: string?, config: string, fingerprint: string, resume: any }
+---@return ganlua.place
+function run_folder.claim(given)
+  for _, option in ipairs { "out", "name" } do
+    if given[option] == "" then check.fail("train: option '%s' must be a folder's name, got ''", option) end
+  end
+  local wanted = (given.out or parent_folder() .. "/" .. (given.name or script_name())):gsub("(.)/+$", "%1")
+  local there, reason = {}, nil
+  local path = wanted
+  while core.exists(path) do
+    there[#there + 1] = path
+    path = ("%s-%d"):format(wanted, #there + 1)
+  end
+  local made, place = pcall(function()
+    for i = #there, 1, -1 do
+      if given.resume == false then break end
+      local found, why = look_at(there[i], given.fingerprint, given.resume)
+      if found then
+        if given.resume ~= true then core.write_file(there[i] .. "/config.lua", given.config) end
+        return found
+      end
+      reason = reason or why
+    end
+    return make(wanted, given.config)
   end)
-  if not made then check.fail("train: the run's folder cannot be written: %s", (problem:gsub("^.-:%d+: ", ""))) end
-  return path, wanted
+  if not made then check.fail("train: the run's folder cannot be written: %s", (place:gsub("^.-:%d+: ", ""))) end
+  if not place.resumed and #there > 0 then
+    place.said[1] = ("%s %s: this run goes to %s"):format(there[#there], reason or "is there already", place.folder)
+  end
+  return place
 end
 
 local function literal(value, indent)
@@ -76,12 +205,13 @@ function run_folder.config_text(config)
   return "return " .. literal(config, "") .. "\n"
 end
 
---- The path of an iteration's sample picture, in a folder that is there.
+--- The path of an iteration's sample picture in a folder that is there; without one, of the moment that a run stopped
+--- at, which is gone again once it goes on.
 ---@param folder string
----@param iteration integer
+---@param iteration integer?
 function run_folder.sample_path(folder, iteration)
   core.make_directory(folder .. "/samples")
-  return ("%s/samples/%06d.png"):format(folder, iteration)
+  return ("%s/samples/%s.png"):format(folder, iteration and ("%06d"):format(iteration) or "stopped")
 end
 
 return run_folder

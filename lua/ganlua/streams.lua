@@ -171,13 +171,13 @@ end
 local random, randomseed = math.random, math.randomseed
 
 -- In a run's schedule, moves and hooks: from the current stream; elsewhere Lua's own.
-function math.random(...)
+function math.random(...) -- luacheck: ignore 122
   if entered > 0 then return core.random(...) end
   return random(...)
 end
 
 -- In a run without a number: nothing, for nobody could go on from there.
-function math.randomseed(...)
+function math.randomseed(...) -- luacheck: ignore 122
   if entered == 0 then return randomseed(...) end
   if ... ~= nil then
     local number = ...

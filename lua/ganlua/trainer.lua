@@ -5,6 +5,8 @@ local core = require "ganlua.core"
 local curve = require "ganlua.curve"
 local data = require "ganlua.data"
 local evaluation = require "ganlua.evaluation"
+local fingerprint = require "ganlua.fingerprint"
+local metrics_log = require "ganlua.metrics_log"
 local move_options = require "ganlua.move_options"
 local nn_module = require "ganlua.nn.module"
 local optim = require "ganlua.optim"
@@ -47,7 +49,12 @@ local rows = move_options.rows
 ---@field seed integer?
 ---@field name string? of the run's folder, in the folder for runs
 ---@field out string|false|nil the run's folder; false: a run that writes no files
----@field checkpoint { every: integer?, keep: integer? }?
+---@field resume boolean|"changed"|"restart_schedule"|nil true: a run of this name that was cut off, of this script as
+--- it is now, goes on where it was; false starts over; "changed" goes on with the last run of this name although the
+--- script was changed; "restart_schedule" too, with the schedule at its first line
+---@field checkpoint { every: integer?, keep: integer?, best: string|function|nil }? written every 1000 iterations; the
+--- last 2 are kept, and where `best` says what is measured, the best one: a column of metrics.jsonl of which more is
+--- better ("accuracy") or less ("-g_loss"), or a function(run) that returns a number, of which more is better
 ---@field sample { every: integer?, count: integer? }?
 ---@field on table<string, function>? iteration, sample, checkpoint, finish
 ---@field progress boolean? true
@@ -73,6 +80,11 @@ local spec = {
   unroll = { type = "table" },
   ema = { type = "table" },
   seed = { type = "integer" },
+  resume = {
+    is = function(value) return type(value) == "boolean" or value == "changed" or value == "restart_schedule" end,
+    wanted = 'true, false, "changed" or "restart_schedule"',
+    default = true,
+  },
   checkpoint = { type = "table", default = {} },
   sample = { type = "table", default = {} },
   on = { type = "table", default = {} },
@@ -92,14 +104,19 @@ local function checked(options)
   if given.batch % given.pac ~= 0 then
     check.fail("train: option 'batch' must be a multiple of pac = %d, got %d", given.pac, given.batch)
   end
-  local every, count = { type = "integer", min = 1 }, { type = "integer", min = 1, default = 64 }
   given.checkpoint = check.options("train: checkpoint", given.checkpoint, {
-    every = every,
-    keep = { type = "integer", min = 0, default = 0 },
+    every = { type = "integer", min = 1, default = 1000 },
+    keep = { type = "integer", min = 0, default = 2 },
+    best = {
+      is = function(value)
+        return type(value) == "function" or type(value) == "string" and metrics_log.is_column((value:gsub("^%-", "")))
+      end,
+      wanted = 'a column of metrics.jsonl ("accuracy", or "-g_loss" where less is better) or a function(run)',
+    },
   })
   given.sample = check.options("train: sample", given.sample, {
     every = { type = "integer", min = 1, default = 500 },
-    count = count,
+    count = { type = "integer", min = 1, default = 64 },
   })
   local callback = { type = "function", default = function() end }
   given.on = check.options("train: on", given.on,
@@ -111,6 +128,8 @@ local function checked(options)
     given.latent_text = size
   end
   given.seed = given.seed or core.get_random().seed
+  local settings = package.loaded["ganlua.settings"]
+  if settings and settings.new then given.resume = false end -- --new
   return given
 end
 
@@ -137,9 +156,9 @@ local function printed(value)
   return (tostring(value):gsub("^table: 0x%x+$", "a table"))
 end
 
--- The text of the run's config.lua.
-local function config_text(given)
-  return run_folder.config_text {
+-- What config.lua tells of a run: all that it does follows from this, and from the script.
+local function config_of(given)
+  return {
     name = given.name, script = arg and arg[0], seed = given.seed,
     data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
     generator = tostring(given.generator), discriminator = tostring(given.discriminator),
@@ -149,8 +168,17 @@ local function config_text(given)
       generator = printed(given.optimizer.generator), discriminator = printed(given.optimizer.discriminator),
     },
     checkpoint = given.checkpoint, sample = given.sample,
-    threads = core.threads(), kernels = core.kernels(),
   }
+end
+
+-- The text of config.lua, and the fingerprint that it holds.
+local function describe(given)
+  local config = config_of(given)
+  local functions = { given.schedule }
+  for _, hook in pairs(given.on) do functions[#functions + 1] = hook end
+  config.fingerprint = fingerprint.of(run_folder.config_text(config), functions)
+  config.threads, config.kernels = core.threads(), core.kernels()
+  return run_folder.config_text(config), config.fingerprint
 end
 
 --- Makes a run: networks are built, nothing is written yet. run:train() plays it.
@@ -159,7 +187,7 @@ end
 function trainer.trainer(options)
   local given = checked(options)
   streams.with(given.seed, streams.number "weights", build, given)
-  given.config = config_text(given)
+  given.config, given.fingerprint = describe(given)
   return run.new(given)
 end
 
