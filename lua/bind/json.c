@@ -24,9 +24,10 @@ static json_t **push_document(lua_State *L)
 {
     json_t **document = lua_newuserdatauv(L, sizeof *document, 0);
     *document = NULL;
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, release);
-    lua_setfield(L, -2, "__gc");
+    if (luaL_newmetatable(L, "ganlua.json")) {
+        lua_pushcfunction(L, release);
+        lua_setfield(L, -2, "__gc");
+    }
     lua_setmetatable(L, -2);
     return document;
 }
@@ -126,10 +127,17 @@ static int encode(lua_State *L)
     size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits);
     if (!lua_istable(L, 2))
         flags |= JSON_SORT_KEYS;
-    size_t size = json_dumpb(*document, NULL, 0, flags); /* measured first: no Lua runs inside jansson */
-    luaL_Buffer buffer;
-    json_dumpb(*document, luaL_buffinitsize(L, &buffer, size), size, flags);
-    luaL_pushresultsize(&buffer, size);
+    char line[512]; /* most texts are lines of metrics */
+    size_t size = json_dumpb(*document, line, sizeof line, flags);
+    if (size <= sizeof line) {
+        lua_pushlstring(L, line, size);
+    } else { /* measured by now: no Lua runs inside jansson */
+        luaL_Buffer buffer;
+        json_dumpb(*document, luaL_buffinitsize(L, &buffer, size), size, flags);
+        luaL_pushresultsize(&buffer, size);
+    }
+    json_decref(*document); /* now, not when garbage is collected */
+    *document = NULL;
     return 1;
 }
 

@@ -131,7 +131,7 @@ end
 function Set:mark()
   keep(self, self.open[self.depth], core.exchange_random())
   local states = {}
-  for purpose, state in pairs(self.states) do states[purpose] = state end
+  for purpose, state in next, self.states do states[purpose] = state end
   return { states = states, outside = self.outside, depth = self.depth }
 end
 
