@@ -152,6 +152,66 @@ return function(core, gan)
       call = function(y, t) return gan.loss.mse(y, t) end },
   })
 
+  -- ---- Penalties ----
+
+  -- Each of gan.penalty on a game of small smooth networks: D(x) = tanh(x w1) w2, G(z) = tanh(z v); by real samples,
+  -- latents and all weights. What a penalty remembers stays fixed (decay 1) and its random numbers are the same each time.
+  local function game_of(o, memory, only)
+    local function place(real, latent, w1, w2, v)
+      local function d(x) return core.matmul(core.tanh(core.matmul(x, w1)), w2) end
+      local fake = core.tanh(core.matmul(latent, v))
+      return {
+        discriminator = d, real = real, fake = fake, generated = fake, latent = latent, memory = memory,
+        real_scores = d(real), fake_scores = d(fake), parameters = { discriminator = { w1, w2 }, generator = { v } },
+      }
+    end
+    return function(penalty, inputs)
+      return function(...)
+        local given, at = { ... }, {}
+        for i = 1, 5 do at[i] = only and only ~= i and core.tensor(inputs[i].plain) or table.remove(given, 1) end
+        core.set_random { seed = 3, stream = 0, position = 0 }
+        local move = place(table.unpack(at))
+        move.losses = {
+          discriminator = core.sum(core.softplus(move.fake_scores)) + core.sum(core.softplus(-move.real_scores)),
+          generator = core.sum(core.softplus(-move.fake_scores)),
+        }
+        return penalty.value(move, o)
+      end
+    end
+  end
+
+  local function matrix(rows, columns, seed, scale)
+    local list = numbers({ rows, columns }, seed, scale)
+    list.plain = {}
+    for i = 1, rows do list.plain[i] = table.move(list, (i - 1) * columns + 1, i * columns, 1, {}) end
+    return list
+  end
+  local small_game = { matrix(3, 2, 31), matrix(3, 2, 32), matrix(2, 3, 33), matrix(3, 1, 34), matrix(2, 2, 35) }
+  local weights_only = { small_game[3] }
+
+  local function penalty_group(name, settings, o, memory, only)
+    group("penalty." .. name, {
+      { label = only and "by weights" or "by samples and weights", inputs = only and weights_only or small_game,
+        call = game_of(o, memory, only)(gan.penalty[name](settings), small_game) },
+    })
+  end
+  penalty_group("r1", {}, {})
+  penalty_group("r2", {}, {})
+  penalty_group("gradient_penalty", {}, { target = 1 }, nil, 3) -- where u lies is not differentiated
+  penalty_group("dragan", {}, { target = 1 }, nil, 3)
+  penalty_group("drift", {}, {})
+  penalty_group("consistency", { augment = function(x) return x * 0.5 end },
+    { augment = function(x) return x * 0.5 end }, nil, 3)
+  penalty_group("lecam", {}, { decay = 1 }, { real = 0.5, fake = -0.25 })
+  penalty_group("path_length", {}, { decay = 1 }, { mean = 0.5 })
+  penalty_group("consensus", {}, {}, nil, 3)
+  group("penalty.feature_matching", {
+    { label = "by samples", inputs = { small_game[2] }, call = function(fake)
+      local move = { real = core.tensor(small_game[1].plain), fake = fake }
+      return gan.penalty.feature_matching { features = core.tanh }.value(move, { features = core.tanh })
+    end },
+  })
+
   -- ---- Fused against composed ----
 
   local function composed_batch_norm(eps)

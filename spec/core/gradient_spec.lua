@@ -80,4 +80,11 @@ describe("the gradient of compositions", function()
       assert(not is_loss or compositions["loss." .. name], "compositions.lua has no samples of gan.loss." .. name)
     end
   end)
+
+  it("is checked for every penalty that adds a term", function()
+    for name in pairs(gan.penalty) do
+      local adds = name ~= "define" and name ~= "weight_clip"
+      assert(not adds or compositions["penalty." .. name], "compositions.lua has no samples of gan.penalty." .. name)
+    end
+  end)
 end)
