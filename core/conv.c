@@ -73,7 +73,7 @@ static void compute(gan_context *ctx, const gan_conv *v)
             gan_product(ctx, false, true, 1, rows, v->patch, v->o, v->y, v->weight, v->result);
         else
             gan_product(ctx, true, false, 1, v->patch, v->o, rows, v->x, v->y, v->result);
-    } else if (!ctx->kernels->products || v->n == 0 || v->c == 0 || v->o == 0 ||
+    } else if (!ctx->products || v->n == 0 || v->c == 0 || v->o == 0 ||
                (v->face == GAN_CONV_INPUT && v->c < FEW_CHANNELS)) {
         gan_conv_patches(ctx, v);
     } else {

@@ -141,7 +141,7 @@ static void compute_phase(const struct pass *w, int64_t first, int64_t images, i
                 run->a[i] = run->a[rows - 1];
             run->depth = least(w->slice, w->depth - at);
             run->b = w->packed + met[m].unit * w->unit_size;
-            run->panel = run->depth * w->products->panel;
+            run->panel = gan_packed_rows(w->products, run->depth) * w->products->panel;
             used += !outside;
         }
         if (used || !add)
@@ -184,7 +184,7 @@ static int64_t filling(int64_t rows, int64_t across)
 static void pass(gan_context *ctx, const struct view *x)
 {
     const gan_conv *v = x->v;
-    struct pass w = {.ctx = ctx, .v = v, .products = ctx->kernels->products, .to = v->result};
+    struct pass w = {.ctx = ctx, .v = v, .products = ctx->products, .to = v->result};
     w.forward = v->face == GAN_CONV_FORWARD;
     w.kw = x->kw;
     w.pad = x->pad;
@@ -229,12 +229,29 @@ struct weights {
     int64_t lines;             /* rows of places (n, p) that are packed at once */
     gan_real *packed;          /* for each item */
     int64_t packed_size;
-    gan_run *runs; /* for each item, one for each line */
+    gan_run *runs;      /* for each item, one for each line */
+    gan_real *gathered; /* for each item, a strip's rows for so many lines */
 };
+
+/* For kernels that cannot begin a run at any place: makes one run of all, with zeros where there was none. */
+static void join(const gan_products *p, int64_t count, gan_run *runs, int rows, int64_t step, int64_t places,
+                 const gan_real *packed, gan_real *gathered)
+{
+    memset(gathered, 0, (size_t)(places * rows) * sizeof *gathered);
+    for (int64_t r = 0; r < count; r++) {
+        gan_real *to = gathered + (runs[r].b - packed) / p->panel * rows;
+        for (int64_t k = 0; k < runs[r].depth; k++)
+            memcpy(to + k * rows, runs[r].a[0] + k * step, (size_t)rows * sizeof *to);
+    }
+    runs[0].depth = places;
+    runs[0].b = packed;
+    runs[0].panel = gan_packed_rows(p, places) * p->panel;
+    runs[0].a[0] = gathered;
+}
 
 /* W's rows from channel c on under tap (i, j): adds what lines [line, line + lines) give. */
 static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, int64_t line, int64_t lines,
-                      const gan_real *packed, gan_run *runs)
+                      const gan_real *packed, gan_run *runs, gan_real *gathered)
 {
     const gan_conv *v = w->v;
     const struct view *x = w->x;
@@ -248,16 +265,22 @@ static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, 
             continue;
         runs[count].depth = q1 - q0;
         runs[count].b = packed + (at * v->q + q0) * w->products->panel;
-        runs[count].panel = lines * v->q * w->products->panel;
+        runs[count].panel = gan_packed_rows(w->products, lines * v->q) * w->products->panel;
         runs[count].a[0] = x->x + ((n * v->h + row) * x->w + q0 * v->stride + j - x->pad) * x->pitch + c;
         count++;
     }
     int rows = (int)least(w->products->rows, x->c - c);
+    int64_t step = v->stride * x->pitch;
+    if (w->products->depth > 1) {
+        join(w->products, count, runs, rows, step, lines * v->q, packed, gathered);
+        count = 1;
+        step = rows;
+    }
     gan_real *to[GAN_STRIP_ROWS];
     for (int r = 0; r < rows; r++)
         to[r] = v->result + ((i * x->kw + j) * x->c + c + r) * v->o;
-    w->products->strip(&(gan_strip){
-        .rows = rows, .n = v->o, .step = v->stride * x->pitch, .count = count, .runs = runs, .add = line > 0, .c = to});
+    w->products->strip(
+        &(gan_strip){.rows = rows, .n = v->o, .step = step, .count = count, .runs = runs, .add = line > 0, .c = to});
 }
 
 /* One item is some tiles; those under all taps of the same channels follow each other. */
@@ -275,7 +298,7 @@ static void weights_job(void *work, int64_t begin, int64_t end)
             w->products->pack(lines * v->q, v->o, v->y + line * v->q * v->o, v->o, false, packed);
             for (int64_t tile = item * w->tile_piece; tile < last; tile++)
                 add_lines(w, tile % taps / w->x->kw, tile % w->x->kw, tile / taps * w->products->rows, line, lines,
-                          packed, runs);
+                          packed, runs, w->gathered + item * w->lines * v->q * w->products->rows);
         }
     }
 }
@@ -283,7 +306,7 @@ static void weights_job(void *work, int64_t begin, int64_t end)
 static void weights(gan_context *ctx, const struct view *x)
 {
     const gan_conv *v = x->v;
-    struct weights w = {.ctx = ctx, .v = v, .x = x, .products = ctx->kernels->products};
+    struct weights w = {.ctx = ctx, .v = v, .x = x, .products = ctx->products};
     w.tiles = v->kh * x->kw * pieces(x->c, w.products->rows);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;
     int64_t wanted = flops < GAN_WORTH_WAKING ? 1 : least(w.tiles, gan_threads(ctx) == 1 ? 1 : 2 * gan_threads(ctx));
@@ -293,6 +316,8 @@ static void weights(gan_context *ctx, const struct view *x)
     w.packed_size = (int64_t)gan_packed(w.products, w.lines * v->q, v->o);
     w.packed = gan_scratch(ctx, (size_t)(items * w.packed_size) * sizeof *w.packed);
     w.runs = gan_scratch(ctx, (size_t)(items * w.lines) * sizeof *w.runs);
+    if (w.products->depth > 1)
+        w.gathered = gan_scratch(ctx, (size_t)(items * w.lines * v->q * w.products->rows) * sizeof *w.gathered);
     gan_parallel(ctx, items, 1, weights_job, &w);
 }
 

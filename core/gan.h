@@ -70,10 +70,20 @@ typedef enum gan_error {
     GAN_ERROR_CANCELLED, /* gan_cancel was called */
 } gan_error;
 
+/* How exact the products of matrices and convolutions are, where the kernel set "amx" has a choice; the
+ * other sets compute in float32 always. */
+typedef enum gan_precision {
+    GAN_PRECISION_DEFAULT, /* x = high + low in bf16, three products for one: errors as of float32, thrice as large */
+    GAN_PRECISION_FLOAT32,
+    GAN_PRECISION_BF16, /* one product in bf16: numbers are rounded to 8 bits first */
+    GAN_PRECISIONS
+} gan_precision;
+
 typedef struct gan_config {
     int threads;       /* threads that compute; 0: one per core */
     size_t memory_cap; /* most bytes that may be live at once; 0: no cap */
     uint64_t seed;     /* of the random numbers */
+    gan_precision precision;
     void (*on_fail)(void *user, gan_error kind, const char *message); /* must not return */
     void *user;
 } gan_config;
@@ -99,11 +109,13 @@ void gan_clear_cancel(gan_context *ctx);
 void gan_set_on_fail(gan_context *ctx, void (*on_fail)(void *user, gan_error kind, const char *message), void *user);
 
 int gan_threads(const gan_context *ctx);
-/* The kernel set chosen for this CPU: "portable", "avx2" or "avx512". */
+/* The kernel set chosen for this CPU: "portable", "avx2", "avx512" or "amx". */
 const char *gan_kernel_set(const gan_context *ctx);
 /* Chooses it by name, for tests and comparisons; false when this build has no such set, or this CPU does
  * not run it. */
 bool gan_set_kernel_set(gan_context *ctx, const char *name);
+gan_precision gan_precision_of(const gan_context *ctx);
+void gan_set_precision(gan_context *ctx, gan_precision precision);
 /* The names of this build's kernel sets, for i from 0; NULL beyond. */
 const char *gan_kernel_set_name(int i);
 /* True when this build has the set and this CPU runs it. */

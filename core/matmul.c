@@ -47,14 +47,19 @@ static int64_t least(int64_t a, int64_t b)
 /* What a core's second-level cache should hold of packed B: so much of the depth, and of the columns. */
 enum { DEPTH = 256, COLUMNS = 512 };
 
+int64_t gan_packed_rows(const gan_products *p, int64_t k)
+{
+    return (k + p->depth - 1) / p->depth * p->depth;
+}
+
 size_t gan_packed(const gan_products *p, int64_t k, int64_t n)
 {
-    return (size_t)((n + p->panel - 1) / p->panel * p->panel) * (size_t)k;
+    return (size_t)((n + p->panel - 1) / p->panel * p->panel) * (size_t)gan_packed_rows(p, k);
 }
 
 /* A^T's numbers for one k and the next lie far apart where A has long rows. Then so many rows of A^T are
  * copied together first: one visit to each page, of which there may be as many as k. */
-enum { GATHERED = 48, LONG = 512 };
+enum { GATHERED = 96, LONG = 512 };
 
 /* Copies m <= GATHERED rows of A^T, strip by strip, the numbers for each k side by side. */
 static void gather(int strip, int64_t m, int64_t k, const gan_real *a, int64_t lda, gan_real *to)
@@ -63,8 +68,8 @@ static void gather(int strip, int64_t m, int64_t k, const gan_real *a, int64_t l
         for (int64_t row = 0; row < m; row += strip) {
             int64_t rows = least(strip, m - row);
             gan_real *place = to + row * k + at * rows;
-            if (rows == GAN_STRIP_ROWS) /* a size that the compiler knows */
-                memcpy(place, a + row, GAN_STRIP_ROWS * sizeof *place);
+            if (rows == 12) /* as with AVX-512: a size that the compiler knows */
+                memcpy(place, a + row, 12 * sizeof *place);
             else
                 for (int64_t i = 0; i < rows; i++)
                     place[i] = a[row + i];
@@ -91,10 +96,12 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
                   const gan_real *packed, bool add, gan_real *c, int64_t ldc)
 {
     gan_real gathered[GATHERED * DEPTH];
+    int64_t packed_rows = gan_packed_rows(p, k);
     for (int64_t column = 0; column < n; column += COLUMNS)
         for (int64_t at = 0; at < k || at == 0; at += DEPTH) {
-            gan_run run = {
-                .depth = least(k - at, DEPTH), .b = packed + column * k + at * p->panel, .panel = k * p->panel};
+            gan_run run = {.depth = least(k - at, DEPTH),
+                           .b = packed + column * packed_rows + at * p->panel,
+                           .panel = packed_rows * p->panel};
             gan_strip strip = {.n = least(n - column, COLUMNS), .add = add || at > 0};
             bool gathering = ta && lda >= LONG && strip.n > 2 * p->panel;
             for (int64_t row = 0; row < m; row += p->rows) {
@@ -123,7 +130,7 @@ struct product {
     int64_t row_pieces, rows; /* each matrix of the batch is cut into pieces of so many rows */
     int64_t column_pieces, columns;
     gan_real *packed; /* each B of the batch */
-    int64_t packed_size;
+    int64_t packed_size, packed_rows;
 };
 
 /* How many items of so many operations a thread should get at once. */
@@ -163,9 +170,9 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     struct product *w = work;
     for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
         int64_t batch = at / w->column_pieces, column = at % w->column_pieces * COLUMNS;
-        w->ctx->kernels->products->pack(w->k, least(COLUMNS, w->n - column),
-                                        w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n,
-                                        w->tb, w->packed + batch * w->packed_size + column * w->k);
+        w->ctx->products->pack(w->k, least(COLUMNS, w->n - column),
+                               w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
+                               w->packed + batch * w->packed_size + column * w->packed_rows);
     }
 }
 
@@ -175,9 +182,9 @@ static void strips_job(void *work, int64_t begin, int64_t end)
     for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
         int64_t batch = at / (w->column_pieces * w->row_pieces);
         int64_t column = at / w->row_pieces % w->column_pieces * COLUMNS, first = at % w->row_pieces * w->rows;
-        gan_multiply(w->ctx->kernels->products, w->ta, least(w->rows, w->m - first), least(COLUMNS, w->n - column),
-                     w->k, w->a + batch * w->m * w->k + first * (w->ta ? 1 : w->k), w->ta ? w->m : w->k,
-                     w->packed + batch * w->packed_size + column * w->k, false,
+        gan_multiply(w->ctx->products, w->ta, least(w->rows, w->m - first), least(COLUMNS, w->n - column), w->k,
+                     w->a + batch * w->m * w->k + first * (w->ta ? 1 : w->k), w->ta ? w->m : w->k,
+                     w->packed + batch * w->packed_size + column * w->packed_rows, false,
                      w->c + (batch * w->m + first) * w->n + column, w->n);
     }
 }
@@ -185,9 +192,10 @@ static void strips_job(void *work, int64_t begin, int64_t end)
 /* However it is cut, each number of C is the same sum in the same order. */
 static void by_strips(gan_context *ctx, struct product *w)
 {
-    const gan_products *p = ctx->kernels->products;
+    const gan_products *p = ctx->products;
     size_t mark = gan_pool_mark(ctx);
     w->packed_size = (int64_t)gan_packed(p, w->k, w->n);
+    w->packed_rows = gan_packed_rows(p, w->k);
     w->packed = gan_scratch(ctx, (size_t)(w->batch * w->packed_size) * sizeof *w->packed);
     w->column_pieces = (w->n + COLUMNS - 1) / COLUMNS;
     double flops = 2.0 * (double)w->m * (double)w->n * (double)w->k;
@@ -241,7 +249,7 @@ void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, i
         .ctx = ctx, .ta = ta, .tb = tb, .batch = batch, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .rows = m};
     if (batch == 0 || m == 0 || n == 0)
         return;
-    if (!ctx->kernels->products)
+    if (!ctx->products)
         by_blas(ctx, &work);
     else if (batch == 1 && n <= FEW_COLUMNS && m > 2 * FEW_COLUMNS)
         transposed_by_strips(ctx, &work);

@@ -136,7 +136,7 @@ gan_context *gan_open(const gan_config *config)
     ctx->cap = config->memory_cap;
     ctx->recording = true;
     ctx->random.seed = config->seed;
-    ctx->kernels = gan_best_kernels();
+    gan_choose_kernels(ctx, gan_best_kernels());
     if (!gan_workers_open(ctx, config->threads)) {
         free(ctx);
         return NULL;

@@ -80,7 +80,9 @@ struct gan_context {
     bool walking, recording_outside; /* inside gan_grad: what gan_fail restores */
     uint64_t walk;                   /* number of the last walk */
     gan_random_state random;
-    const gan_kernels *kernels;
+    const gan_kernel_choice *choice;
+    const gan_kernels *kernels;   /* the choice's */
+    const gan_products *products; /* and its products, as precise as the context wants; NULL: OpenBLAS's */
     struct gan_workers *workers;
     _Atomic bool cancelled;
 
@@ -93,6 +95,8 @@ struct gan_context {
     size_t pool_count, pool_capacity;
     char message[GAN_MESSAGE];
 };
+
+void gan_choose_kernels(gan_context *ctx, const gan_kernel_choice *choice);
 
 /* A new tensor in the pool; its numbers are undefined. Fails on overflow, bad rank, no memory. */
 gan_tensor *gan_new(gan_context *ctx, gan_shape shape);
@@ -163,7 +167,8 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
               int64_t ldb, gan_real beta, gan_real *c, int64_t ldc);
 /* How many pieces of work to run beside each other around gan_gemm. */
 int gan_gemm_slots(const gan_context *ctx);
-/* Numbers that B [k x n] takes when it is packed. */
+/* Rows of a packed panel for k rows of B, and numbers that B [k x n] takes when it is packed. */
+int64_t gan_packed_rows(const gan_products *p, int64_t k);
 size_t gan_packed(const gan_products *p, int64_t k, int64_t n);
 /* The same as gan_gemm by a set's own kernel, for a packed B and beta 0, or 1 to add. Cannot fail. */
 void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda,

@@ -113,7 +113,7 @@ bool gan_recording(const gan_context *ctx)
 }
 const char *gan_kernel_set(const gan_context *ctx)
 {
-    return ctx->kernels->name;
+    return ctx->choice->name;
 }
 
 int64_t gan_dim(const gan_tensor *t, int axis)
@@ -129,12 +129,30 @@ bool gan_set_recording(gan_context *ctx, bool on)
     return before;
 }
 
+void gan_choose_kernels(gan_context *ctx, const gan_kernel_choice *choice)
+{
+    ctx->choice = choice;
+    ctx->kernels = choice->loops;
+    ctx->products = choice->products[ctx->config.precision];
+}
+
 bool gan_set_kernel_set(gan_context *ctx, const char *name)
 {
-    const gan_kernels *kernels = gan_find_kernels(name);
-    if (kernels)
-        ctx->kernels = kernels;
-    return kernels != NULL;
+    const gan_kernel_choice *choice = gan_find_kernels(name);
+    if (choice)
+        gan_choose_kernels(ctx, choice);
+    return choice != NULL;
+}
+
+gan_precision gan_precision_of(const gan_context *ctx)
+{
+    return ctx->config.precision;
+}
+
+void gan_set_precision(gan_context *ctx, gan_precision precision)
+{
+    ctx->config.precision = precision;
+    gan_choose_kernels(ctx, ctx->choice);
 }
 
 gan_real *gan_write(gan_tensor *t)

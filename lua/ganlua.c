@@ -110,8 +110,11 @@ ganlua *ganlua_open(const ganlua_config *given)
     ganlua *gl = calloc(1, sizeof *gl);
     if (!gl)
         return NULL;
-    gl->ctx =
-        gan_open(&(gan_config){.threads = config.threads, .memory_cap = config.memory_limit, .seed = config.seed});
+    bool known = config.precision >= 0 && config.precision < GAN_PRECISIONS;
+    gl->ctx = gan_open(&(gan_config){.threads = config.threads,
+                                     .memory_cap = config.memory_limit,
+                                     .seed = config.seed,
+                                     .precision = known ? (gan_precision)config.precision : GAN_PRECISION_DEFAULT});
     gl->L = gl->ctx ? lua_newstate(allocate, gl->ctx) : NULL;
     if (!gl->L || !lua_checkstack(gl->L, 3)) {
         ganlua_close(gl);

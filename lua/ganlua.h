@@ -38,6 +38,13 @@ enum {
     GANLUA_ERROR_MEMORY = 3, /* Lua finds no memory; where a tensor finds none, the script gets an error */
 };
 
+/* How exact products of matrices and convolutions are on a CPU with AMX; on others they are float32's. */
+enum {
+    GANLUA_PRECISION_DEFAULT = 0, /* a number in two parts of bf16, 16 bits together, sums in float32 */
+    GANLUA_PRECISION_FLOAT32 = 1, /* float32 throughout: slower, AMX is not used */
+    GANLUA_PRECISION_BF16 = 2,    /* numbers are rounded to bf16, 8 bits; sums in float32 */
+};
+
 /* Start from GANLUA_CONFIG_INIT and change what you need. `size` tells which version of this struct
  * the program was compiled with, so that fields can be added without breaking it. Strings are
  * copied. */
@@ -50,9 +57,10 @@ typedef struct ganlua_config {
     int ignore_environment;      /* not 0: LUA_PATH and LUA_CPATH are not read */
     const char *out;             /* folder that runs are written to; NULL: "runs" */
     const char *const *settings; /* "NAME=VALUE" for gan.setting, a NULL after the last; NULL: none */
+    int precision;               /* a GANLUA_PRECISION_... */
 } ganlua_config;
 /* clang-format off */
-#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL}
+#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT}
 /* clang-format on */
 
 /* Opens a state with Lua's standard libraries and ganlua, which a script takes up with

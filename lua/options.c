@@ -7,26 +7,29 @@
 #include <string.h>
 
 const char OPTIONS_USAGE[] = "usage: ganlua [options] [script [args]]\n";
-const char OPTIONS_HELP[] = "  -e CHUNK          run CHUNK\n"
-                            "  -i                enter the REPL after the script\n"
-                            "  -l MOD            require MOD into the global MOD\n"
-                            "  -l G=MOD          require MOD into the global G\n"
-                            "  -v                show the versions of ganlua and Lua\n"
-                            "  -E                ignore LUA_INIT, LUA_PATH and LUA_CPATH\n"
-                            "  -W                turn warnings on\n"
-                            "  --                stop handling options\n"
-                            "  -                 run stdin as a script\n"
-                            "  -h, --help        show this\n"
-                            "  --version         show the version and stop\n"
-                            "  --threads N       threads that compute (default: one per core)\n"
-                            "  --seed N          seed of all random numbers (default: 1)\n"
-                            "  --out DIR         folder that runs are written to (default: runs)\n"
-                            "  --memory SIZE     most memory for Lua and tensors together: 512M, 2G\n"
-                            "  --set NAME=VALUE  what gan.setting(NAME, default) returns\n"
-                            "Without a script: the REPL at a terminal, else stdin is the script.\n";
+const char OPTIONS_HELP[] =
+    "  -e CHUNK          run CHUNK\n"
+    "  -i                enter the REPL after the script\n"
+    "  -l MOD            require MOD into the global MOD\n"
+    "  -l G=MOD          require MOD into the global G\n"
+    "  -v                show the versions of ganlua and Lua\n"
+    "  -E                ignore LUA_INIT, LUA_PATH and LUA_CPATH\n"
+    "  -W                turn warnings on\n"
+    "  --                stop handling options\n"
+    "  -                 run stdin as a script\n"
+    "  -h, --help        show this\n"
+    "  --version         show the version and stop\n"
+    "  --threads N       threads that compute (default: one per core)\n"
+    "  --seed N          seed of all random numbers (default: 1)\n"
+    "  --out DIR         folder that runs are written to (default: runs)\n"
+    "  --memory SIZE     most memory for Lua and tensors together: 512M, 2G\n"
+    "  --precision WHAT  of products on a CPU with AMX: default, float32 (exact, slower) or bf16\n"
+    "  --set NAME=VALUE  what gan.setting(NAME, default) returns\n"
+    "Without a script: the REPL at a terminal, else stdin is the script.\n";
 
-static const char *const NAMES[] = {"-e",     "-i",        "-l",        "-v",     "-E",    "-W",       "-h",
-                                    "--help", "--version", "--threads", "--seed", "--out", "--memory", "--set"};
+static const char *const NAMES[] = {"-e",     "-i",    "-l",       "-v",          "-E",
+                                    "-W",     "-h",    "--help",   "--version",   "--threads",
+                                    "--seed", "--out", "--memory", "--precision", "--set"};
 
 #define REFUSE(options, ...) (snprintf((options)->error, sizeof(options)->error, __VA_ARGS__), false)
 
@@ -122,6 +125,14 @@ static bool take_value(options *options, const char *name, const char *value, co
     } else if (strcmp(name, "--memory") == 0) {
         if (!parse_size(value, &options->config.memory_limit))
             return REFUSE(options, "--memory must be a size such as 512M or 2G, got '%.100s'", value);
+    } else if (strcmp(name, "--precision") == 0) {
+        static const char *const names[] = {"default", "float32", "bf16"}; /* as GANLUA_PRECISION_... */
+        int i = 0;
+        while (i < 3 && strcmp(value, names[i]) != 0)
+            i++;
+        if (i == 3)
+            return REFUSE(options, "--precision must be default, float32 or bf16, got '%.100s'", value);
+        options->config.precision = i;
     } else {
         if (!strchr(value, '=') || *value == '=')
             return REFUSE(options, "--set must be NAME=VALUE, got '%.100s'", value);
@@ -135,7 +146,7 @@ static bool take_value(options *options, const char *name, const char *value, co
 /* "--name VALUE" or "--name=VALUE" at argv[*place], which moves on to the value. */
 static bool parse_long(options *options, int argc, char *argv[], int *place, const char **setting)
 {
-    static const char *const valued[] = {"--threads", "--seed", "--out", "--memory", "--set"};
+    static const char *const valued[] = {"--threads", "--seed", "--out", "--memory", "--precision", "--set"};
     const char *given = argv[*place];
     for (size_t i = 0; i < sizeof valued / sizeof valued[0]; i++) {
         size_t length = strlen(valued[i]);

@@ -84,7 +84,7 @@ typedef struct gan_adam_constants {
  * strip of its rows is told as runs along the depth, each with a pointer for each row, so that the
  * rows may be those of a matrix or the pixels under the taps of a convolution. */
 
-enum { GAN_STRIP_ROWS = 12 }; /* the most that any set has */
+enum { GAN_STRIP_ROWS = 32 }; /* the most that any set has */
 
 /* One stretch of the depth. */
 typedef struct gan_run {
@@ -107,14 +107,16 @@ typedef struct gan_strip {
 
 typedef struct gan_products {
     int rows, panel; /* of a strip, and columns of a panel */
+    int depth;       /* rows of a panel come in so many: what is packed is filled up with zeros, and a run
+                      * begins at a multiple in what was packed at once */
     /* B [k x n], or B^T [n x k], whose rows are ld apart, into panels of k rows each, one after another. */
     void (*pack)(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool transposed, gan_real *to);
     void (*strip)(const gan_strip *strip);
 } gan_products;
 
+/* ---- Inner loops ---- */
+
 typedef struct gan_kernels {
-    const char *name;
-    const gan_products *products; /* NULL: matrix products are OpenBLAS's */
     gan_unary_kernel *unary[GAN_UNARY_COUNT];
     gan_binary_kernel *binary[GAN_BINARY_COUNT];
     gan_score_kernel *score[GAN_SCORE_COUNT];
@@ -139,18 +141,23 @@ typedef struct gan_kernels {
     void (*adam)(int64_t n, gan_real *p, const gan_real *g, gan_real *m, gan_real *v, const gan_adam_constants *k);
 } gan_kernels;
 
-extern const gan_products gan_products_avx2, gan_products_avx512;
-extern const gan_kernels gan_kernels_portable;
-#ifdef GAN_HAVE_AVX2
-extern const gan_kernels gan_kernels_avx2;
-#endif
-#ifdef GAN_HAVE_AVX512
-extern const gan_kernels gan_kernels_avx512;
-#endif
+/* ---- Sets ---- */
 
-/* The best table this CPU runs. */
-const gan_kernels *gan_best_kernels(void);
-/* The table of that name, or NULL when there is none or this CPU cannot run it. */
-const gan_kernels *gan_find_kernels(const char *name);
+extern const gan_kernels gan_kernels_portable, gan_kernels_avx2, gan_kernels_avx512;
+extern const gan_products gan_products_avx2, gan_products_avx512;
+extern const gan_products gan_products_amx, gan_products_amx_bf16;
+extern const gan_products gan_products_amx_emulated, gan_products_amx_emulated_bf16;
+
+typedef struct gan_kernel_choice {
+    const char *name;
+    bool (*runs)(void); /* whether this CPU runs it; NULL: every CPU does */
+    const gan_kernels *loops;
+    const gan_products *products[GAN_PRECISIONS]; /* NULL: matrix products are OpenBLAS's */
+} gan_kernel_choice;
+
+/* The best set that this CPU runs. */
+const gan_kernel_choice *gan_best_kernels(void);
+/* The set of that name, or NULL when this build has none or this CPU does not run it. */
+const gan_kernel_choice *gan_find_kernels(const char *name);
 
 #endif

@@ -342,14 +342,7 @@ static void adam(int64_t n, gan_real *restrict p, const gan_real *restrict g, ga
 
 /* ---- The table ---- */
 
-#define STRING(x) #x
-#define TEXT(x)   STRING(x)
-
 const gan_kernels NAME(gan_kernels_, GAN_KERNEL_SET) = {
-    .name = TEXT(GAN_KERNEL_SET),
-#ifdef __AVX2__
-    .products = &NAME(gan_products_, GAN_KERNEL_SET),
-#endif
     .unary = {[GAN_AFFINE] = affine,
               [GAN_POW] = power,
               [GAN_EXP] = exponential,

@@ -5,35 +5,28 @@
  * both. With AVX-512 that is 24 sums, 2 of B and one of A in 32 registers: 24 multiply-adds to 14
  * loads, so the loads hide, and 24 sums in flight cover the latency of two units. AVX2 has half as
  * many registers and half as many rows. A is read where it lies: only B is packed. */
-#include <string.h>
-
+#ifdef __AVX512F__
+#define VECTOR_BYTES 64
+enum { ROWS = 12 };
+#else
+#define VECTOR_BYTES 32
+enum { ROWS = 6 };
+#endif
 #include "kernel.h"
+#include "vector.h"
 
 #define JOIN(a, b)        a##b
 #define NAME(prefix, set) JOIN(prefix, set)
 
-#ifdef __AVX512F__
-enum { VECTOR_BYTES = 64, ROWS = 12 };
-#else
-enum { VECTOR_BYTES = 32, ROWS = 6 };
-#endif
-enum { LANES = VECTOR_BYTES / sizeof(gan_real), PANEL = 2 * LANES };
+enum { PANEL = 2 * LANES };
 _Static_assert((int)ROWS <= (int)GAN_STRIP_ROWS, "a run's table holds the rows of a tile");
-
-/* Where numbers lie in memory: anywhere. */
-typedef gan_real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(gan_real)), may_alias));
 
 #define EACH_ROW  _Pragma("GCC unroll 12") for (int i = 0; i < rows; i++)
 #define EACH_PART _Pragma("GCC unroll 2") for (int v = 0; v < parts; v++)
 
-static inline vector load(const gan_real *from)
-{
-    return *(const vector *)from;
-}
-
 /* ---- Tiles: templates, made for each number of rows and of vectors across (parts) ---- */
 
-/* sums += the run's rows of A times the panel of B from b on; A's numbers are `step` apart along k. */
+/* sums += a run's rows of A times the panel of B from b on. */
 static inline __attribute__((always_inline)) void multiply(const int rows, const int parts, const gan_real *const *a,
                                                            int64_t depth, const gan_real *b, vector sums[ROWS][2])
 {
@@ -163,35 +156,6 @@ static void strip(const gan_strip *s)
 
 /* ---- Packing ---- */
 
-/* The lower halves of two vectors, interleaved, and the upper halves. */
-#if defined(__AVX512F__) && !defined(GAN_DOUBLE)
-#define INTERLEAVE_LOW  0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define INTERLEAVE_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif defined(__AVX512F__) || !defined(GAN_DOUBLE)
-#define INTERLEAVE_LOW  0, 8, 1, 9, 2, 10, 3, 11
-#define INTERLEAVE_HIGH 4, 12, 5, 13, 6, 14, 7, 15
-#else
-#define INTERLEAVE_LOW  0, 4, 1, 5
-#define INTERLEAVE_HIGH 2, 6, 3, 7
-#endif
-
-/* Vectors as the rows of a square matrix, transposed in place: log2(LANES) rounds of a perfect shuffle. */
-static inline __attribute__((always_inline)) void transpose(vector square[LANES])
-{
-#pragma GCC unroll 4
-    for (int round = 1; round < LANES; round *= 2) {
-        vector next[LANES];
-#pragma GCC unroll 8
-        for (int i = 0; i < LANES / 2; i++) {
-            next[2 * i] = __builtin_shufflevector(square[i], square[i + LANES / 2], INTERLEAVE_LOW);
-            next[2 * i + 1] = __builtin_shufflevector(square[i], square[i + LANES / 2], INTERLEAVE_HIGH);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < LANES; i++)
-            square[i] = next[i];
-    }
-}
-
 /* One panel of n <= PANEL columns, which lie ld apart in B^T. */
 static void pack_panel_transposed(int64_t k, int64_t n, const gan_real *b, int64_t ld, gan_real *to)
 {
@@ -231,4 +195,4 @@ static void pack(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool trans
     }
 }
 
-const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {ROWS, PANEL, pack, strip};
+const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {ROWS, PANEL, 1, pack, strip};

@@ -85,6 +85,17 @@ static int kernels(lua_State *L)
     return 1;
 }
 
+/* core.precision() -> how exact products are; core.precision(name) chooses it */
+static int precision(lua_State *L)
+{
+    static const char *const names[] = {"default", "float32", "bf16", NULL}; /* as in gan_precision */
+    gan_context *ctx = ganlua_context(L);
+    if (!lua_isnoneornil(L, 1))
+        gan_set_precision(ctx, (gan_precision)luaL_checkoption(L, 1, NULL, names));
+    lua_pushstring(L, names[gan_precision_of(ctx)]);
+    return 1;
+}
+
 /* core.kernel_sets() -> the names of the sets that this CPU runs, from the least to the best */
 static int kernel_sets(lua_State *L)
 {
@@ -264,6 +275,7 @@ static const luaL_Reg functions[] = {{"memory", memory},
                                      {"threads", threads},
                                      {"kernels", kernels},
                                      {"kernel_sets", kernel_sets},
+                                     {"precision", precision},
                                      {"interrupted", interrupted},
                                      {"forbid_reading", forbid_reading},
                                      {"seed", seed},

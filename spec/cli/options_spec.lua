@@ -93,7 +93,8 @@ describe("ganlua's own options:", function()
     local help = run { "--help" }
     assert.equal(0, help.code)
     for _, name in ipairs {
-      "-e", "-i", "-l", "-v", "-E", "-W", "--threads", "--seed", "--out", "--memory", "--set", "--version",
+      "-e", "-i", "-l", "-v", "-E", "-W", "--threads", "--seed", "--out", "--memory", "--precision", "--set",
+      "--version",
     } do
       assert.truthy(help.out:find(name, 1, true), name)
     end
@@ -104,6 +105,17 @@ describe("ganlua's own options:", function()
     local code = "require 'ganlua'; print(require('ganlua.core').threads())"
     prints("1\n", { "--threads", "1", "-e", code })
     prints("2\n", { "--threads=2", "-e", code })
+  end)
+
+  it("--precision says how exact products are", function()
+    local code = "require 'ganlua'; print(require('ganlua.core').precision())"
+    prints("default\n", { "-e", code })
+    for _, precision in ipairs { "default", "float32", "bf16" } do
+      prints(precision .. "\n", { "--precision", precision, "-e", code })
+    end
+    local result = run { "--precision", "double" }
+    assert.equal(1, result.code)
+    assert.matches("%-%-precision must be default, float32 or bf16, got 'double'", result.err)
   end)
 
   it("--seed decides every random number, and is 1 by default", function()
