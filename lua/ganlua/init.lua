@@ -15,8 +15,8 @@ for _, name in ipairs {
   gan[name] = core[name]
 end
 
---- Which kernels compute: "portable", "avx2", "avx512" or "amx"; the best that this CPU runs, unless the environment variable
--- GANLUA_KERNELS names another. With a name, chooses it from now on, for comparisons.
+--- Which kernels compute: "portable", "avx2", "avx512" or "amx"; the best that this CPU runs, unless the environment
+-- variable GANLUA_KERNELS names another. With a name, chooses it from now on, for comparisons.
 ---@param name? string
 ---@return string
 function gan.kernels(name)

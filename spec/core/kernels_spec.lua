@@ -35,7 +35,7 @@ local function largest(x)
 end
 
 -- Fails where the sets differ in call(a, b) by more than their bounds; worst keeps the largest error by set. The
--- emulation is slow: it has its turn at every fourth call.
+-- emulation is slow: it has its turn at every eighth call.
 local calls = 0
 local function compare(label, a, b, call, worst)
   calls = calls + 1
@@ -43,7 +43,7 @@ local function compare(label, a, b, call, worst)
   local wanted, scale = call(a, b), call(a:abs(), b:abs()) + 1e-30
   for _, set in ipairs(core.kernel_sets()) do
     core.kernels(set)
-    local skipped = set == "portable" or set == "amx_emulated" and calls % 4 ~= 0
+    local skipped = set == "portable" or set == "amx_emulated" and calls % 8 ~= 0
     for precision, bound in pairs(skipped and {} or BOUND[set]) do
       core.precision(precision)
       local got = call(a, b)
