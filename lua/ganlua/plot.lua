@@ -316,6 +316,14 @@ function plot.grid(options)
   return setmetatable({ pixels = core.concat(rows, 1) }, Plot)
 end
 
+--- Draws groups of bars from left to right: groups = names, series = {{name=, values=}}, a value for each group (see
+--- ganlua.bars).
+---@param options { title: string?, groups: string[], series: table[], mark: number?, format: string?, width: integer? }
+---@return ganlua.plot
+function plot.bar(options)
+  return setmetatable({ pixels = require("ganlua.bars")(options) }, Plot)
+end
+
 --- Draws points in the plane, in front of a heat map (see ganlua.scatter).
 ---@param options table
 ---@return ganlua.scatter

@@ -97,6 +97,33 @@ describe("plot.line", function()
   end)
 end)
 
+describe("plot.bar", function()
+  -- How many pixels of a row differ from white.
+  local function painted(picture, row)
+    return picture.pixels:narrow(1, row, 1):min(3):lt(0.99):sum():item()
+  end
+
+  it("draws each value as long as it is", function()
+    local picture = gan.plot.bar { groups = { "a", "b" }, series = { { name = "s", values = { 1, 4 } } } }
+    -- A group is a bar of 18 rows and 14 of space below 38 of the legend; the bars' edges hold no text.
+    local short, long = painted(picture, 38 + 2), painted(picture, 38 + 32 + 2)
+    assert.is_true(long > 3.8 * short and long < 4.2 * short, ("%g and %g"):format(short, long))
+  end)
+
+  it("grows with its groups and series, and marks a value", function()
+    local one = gan.plot.bar { groups = { "a" }, series = { { values = { 2 } } } }
+    local more = gan.plot.bar { groups = { "a", "b" }, series = { { values = { 2, 1 } }, { values = { 3, 0 } } },
+      mark = 1 }
+    assert.is_true(#more.pixels > #one.pixels)
+  end)
+
+  it("names what it cannot draw", function()
+    refuses("series 1 needs a number of 0 or more for each of 2 groups, got nothing at place 2", gan.plot.bar,
+      { groups = { "a", "b" }, series = { { name = "s", values = { 1 } } } })
+    refuses("there is nothing to draw", gan.plot.bar, { groups = {}, series = {} })
+  end)
+end)
+
 describe("plot.grid", function()
   local function small(width) return plot.line { series = { { y = { 1, 2 } } }, width = width or 300, height = 200 } end
 

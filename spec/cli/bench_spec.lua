@@ -1,0 +1,60 @@
+-- The benchmark's scripts run: a step of each workload, tiny, and the conductor from its options to its files. What the
+-- times are is nobody's business here.
+
+local core = require("ganlua") and require "ganlua.core"
+
+local folder = debug.getinfo(1, "S").source:match("^@(.*/)")
+local shell = dofile(folder .. "shell.lua")
+local root = io.popen("pwd"):read "l" -- programs run in folders of their own
+local bench = (folder:sub(1, 1) == "/" and "" or root .. "/") .. folder .. "../bench/"
+
+local names = { "mlp_ring", "dcgan28", "dcgan28_r1", "dcgan28_gp", "dcgan64", "sngan32" }
+
+describe("a benchmark's worker", function()
+  for _, name in ipairs(names) do
+    it("makes steps of " .. name, function()
+      local result = shell.run({ shell.ganlua, bench .. "work.lua", name, "batch=2", "width=4" },
+        { stdin = "1\n2\nend\n" })
+      local lines = {}
+      for line in result.out:gmatch "[^\n]+" do lines[#lines + 1] = core.json_decode(line) end
+      assert.are.equal("ganlua", lines[1].what)
+      assert.are.equal(1, #lines[2].ms)
+      assert.are.equal(2, #lines[3].ms)
+      assert.is_true(lines[3].ms[2] > 0)
+      assert.is_true(lines[4].tensor_mb > 0)
+    end)
+  end
+end)
+
+-- bench.lua finds ganlua and what measures the peaks as ./dev bench leaves them.
+local function conduct(words)
+  return shell.run({ shell.ganlua, bench .. "bench.lua", table.unpack(words) },
+    { env = { GANLUA_BIN = shell.ganlua, GANLUA_BUILD = shell.build } })
+end
+
+describe("./dev bench", function()
+  it("runs workloads and writes what it measured", function()
+    local path = os.tmpname()
+    local result = conduct { "--quick", "--no-python", "--json", path, "mlp_ring", "sample", "load", "startup" }
+    assert.are.equal(0, result.code, result.err)
+    local measured = core.json_decode(core.read_file(path))
+    os.remove(path)
+    assert.are.equal(4, #measured.rows)
+    for _, row in ipairs(measured.rows) do assert.is_true(row.sides[1].ms.median > 0, row.workload) end
+    assert.truthy(result.out:find("not measured", 1, true))
+  end)
+
+  it("says what it does not know", function()
+    local result = conduct { "mlp_rong" }
+    assert.are.equal(1, result.code)
+    assert.truthy(result.err:find("no option or workload 'mlp_rong'", 1, true))
+  end)
+
+  it("draws what a step costs", function()
+    local path = os.tmpname()
+    local result = conduct { "--quick", "--no-python", "--scaling", path }
+    assert.are.equal(0, result.code, result.err)
+    assert.are.equal("\137PNG", core.read_file(path):sub(1, 4))
+    os.remove(path)
+  end)
+end)
