@@ -190,6 +190,23 @@ typedef struct gan_grad_options {
 void gan_grad(gan_tensor *y, int count, gan_tensor *const targets[], gan_tensor *gradients[],
               const gan_grad_options *options);
 
+/* ---- Profiles (profile.c) ------------------------------------------------------------------- */
+
+/* Time that gan_grad spent in the gradients of one op; tag: what gan_set_tag said when it was recorded. */
+typedef struct gan_profile_row {
+    const char *op;
+    int tag;
+    int64_t calls;
+    double seconds;
+} gan_profile_row;
+/* From now on gradients are timed; false when out of memory. */
+bool gan_profile_begin(gan_context *ctx);
+void gan_profile_end(gan_context *ctx);
+/* Writes at most `most` rows; returns how many there are. */
+int gan_profile_rows(const gan_context *ctx, gan_profile_row *rows, int most);
+/* What is recorded from now on belongs to `tag` (a layer's number, say); returns the tag until now. */
+int gan_set_tag(gan_context *ctx, int tag);
+
 /* ---- Making tensors ------------------------------------------------------------------------- */
 
 gan_tensor *gan_zeros(gan_context *ctx, gan_shape shape);

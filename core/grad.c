@@ -172,7 +172,9 @@ static void walk(gan_context *ctx, struct list order, struct gradients *g, bool 
         gan_tensor *t = order.items[place];
         if (t->node && g->of[place]) {
             check_versions(ctx, t);
+            double since = gan_profile_clock(ctx);
             pass_on(ctx, t, g);
+            gan_profile_add(ctx, t->node, since);
         }
         if (g->of[place] && t->aimed != ctx->walk)
             set_gradient(ctx, g, place, NULL, 0);

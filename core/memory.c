@@ -150,6 +150,7 @@ void gan_close(gan_context *ctx)
         return;
     gan_pool_release(ctx, 0);
     gan_workers_close(ctx);
+    gan_profile_end(ctx);
     ctx->closed = true;
     if (ctx->tensors == 0)
         free_context(ctx);
@@ -302,6 +303,7 @@ gan_tensor *gan_record(gan_tensor *y, const gan_op *op, gan_attributes at, int c
     node->op = op;
     node->at = at;
     node->count = count;
+    node->tag = ctx->tag;
     for (int i = 0; i < count; i++) {
         node->inputs[i].tensor = gan_retain(inputs[i]);
         node->inputs[i].version = inputs[i]->storage->version;

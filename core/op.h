@@ -33,6 +33,7 @@ typedef struct gan_node {
     const gan_op *op;
     gan_attributes at;
     int count;
+    int tag; /* whose it is, for profiles */
     struct gan_input {
         gan_tensor *tensor;
         uint64_t version; /* of its storage when it was recorded */
@@ -85,6 +86,8 @@ struct gan_context {
     const gan_products *products; /* and its products, as precise as the context wants; NULL: OpenBLAS's */
     struct gan_workers *workers;
     _Atomic bool cancelled;
+    struct gan_profile *profile; /* NULL: nothing is timed */
+    int tag;
 
     size_t live, peak, cap, allocated, tensors;
     int64_t fail_countdown;
@@ -121,6 +124,12 @@ void gan_pool_drop(gan_context *ctx, size_t place);
 void gan_pool_add(gan_tensor *t);
 /* Frees y's node and what only it held, without recursion. */
 void gan_drop_node(gan_tensor *y);
+
+/* ---- Profiles (profile.c) ---- */
+
+/* The time now, where there is a profile; and what has passed since, added to the node's row. */
+double gan_profile_clock(const gan_context *ctx);
+void gan_profile_add(gan_context *ctx, const gan_node *node, double since);
 
 /* ---- Shapes (tensor.c) ---- */
 

@@ -251,9 +251,57 @@ static int all_finite(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"grad", grad}, {"set_recording", set_recording}, {"no_grad", no_grad}, {"adam_", adam_},
-    {"sgd_", sgd_}, {"all_finite", all_finite},       {NULL, NULL}};
+/* ---- Profiles ---- */
+
+/* core.profile_begin(): from now on grad times what it does */
+static int profile_begin(lua_State *L)
+{
+    if (!gan_profile_begin(ganlua_context(L)))
+        return luaL_error(L, "profile: out of memory");
+    return 0;
+}
+
+/* core.profile_end() -> list of {op=, tag=, calls=, seconds=} */
+static int profile_end(lua_State *L)
+{
+    gan_context *ctx = ganlua_context(L);
+    int count = gan_profile_rows(ctx, NULL, 0);
+    gan_profile_row *rows = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *rows, 0);
+    gan_profile_rows(ctx, rows, count);
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_createtable(L, 0, 4);
+        lua_pushstring(L, rows[i].op);
+        lua_setfield(L, -2, "op");
+        lua_pushinteger(L, rows[i].tag);
+        lua_setfield(L, -2, "tag");
+        lua_pushinteger(L, rows[i].calls);
+        lua_setfield(L, -2, "calls");
+        lua_pushnumber(L, rows[i].seconds);
+        lua_setfield(L, -2, "seconds");
+        lua_rawseti(L, -2, i + 1);
+    }
+    gan_profile_end(ctx);
+    return 1;
+}
+
+/* core.set_tag(n) -> what it was; what is recorded from now on is n's */
+static int set_tag(lua_State *L)
+{
+    lua_pushinteger(L, gan_set_tag(ganlua_context(L), (int)ganlua_check_integer(L, 1, "set_tag", "n")));
+    return 1;
+}
+
+static const luaL_Reg functions[] = {{"profile_begin", profile_begin},
+                                     {"profile_end", profile_end},
+                                     {"set_tag", set_tag},
+                                     {"grad", grad},
+                                     {"set_recording", set_recording},
+                                     {"no_grad", no_grad},
+                                     {"adam_", adam_},
+                                     {"sgd_", sgd_},
+                                     {"all_finite", all_finite},
+                                     {NULL, NULL}};
 
 void ganlua_add_gradients(lua_State *L)
 {

@@ -96,6 +96,13 @@ function gan.setting(name, default)
   return value
 end
 
+--- Runs f(...) and tells where its time went, by op and by layer: print(gan.profile(f)). See ganlua.profile.
+---@param f function
+---@return ganlua.profile
+function gan.profile(f, ...)
+  return require "ganlua.profile"(f, ...)
+end
+
 --- Makes a training run; run:train() then runs it. See ganlua.trainer for the options.
 ---@param options table
 ---@return ganlua.trainer

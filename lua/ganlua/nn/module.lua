@@ -119,11 +119,23 @@ local function undo_on_error(self)
   end })
 end
 
+-- What is told of every call, or nil: observer(module, x, ...) calls module.definition.forward itself.
+local observer
+
+--- Puts f around the forward function of every module's calls (nil: nothing); returns what was there.
+---@param f fun(m: ganlua.module, x: ganlua.tensor, ...): ganlua.tensor|nil
+function module.observe(f)
+  local before = observer
+  observer = f
+  return before
+end
+
 local function call(self, x, ...)
   if not core.is_tensor(x) then self:fail("wanted a tensor, got %s", check.describe(x)) end
   local _ <close> = not self.output_shape and undo_on_error(self) or nil
   if not self.built then prepare(self, x:shape()) end
-  local y = self.definition.forward(self, x, ...)
+  local y
+  if observer then y = observer(self, x, ...) else y = self.definition.forward(self, x, ...) end
   if not self.output_shape then
     if not core.is_tensor(y) then self:fail("forward must return a tensor, got %s", check.describe(y)) end
     self.output_shape = y:shape()

@@ -1,0 +1,177 @@
+--- gan.profile: where a function's time goes, by op and by layer.
+--
+-- While it runs, the engine's functions are replaced by ones that look at the clock, every layer notes that it is
+-- called, and the walk of gradients is timed op by op. Otherwise nothing of this is there.
+
+local core = require "ganlua.core"
+local check = require "ganlua.check"
+local module = require "ganlua.nn.module"
+
+---@class ganlua.profile_row
+---@field name string
+---@field calls integer forward
+---@field forward number seconds
+---@field backward number seconds
+
+---@class ganlua.profile
+---@field total number seconds
+---@field ops ganlua.profile_row[] the longest first
+---@field layers ganlua.profile_row[] the innermost layer that a computation belongs to
+---@field lua number seconds of the script itself and of the collector: what no op took
+---@field results table what the function returned
+
+local Profile = { __name = "ganlua.profile" }
+Profile.__index = Profile
+
+-- These call Lua, or are no computation.
+local untimed = {
+  no_grad = true, set_tag = true, profile_begin = true, profile_end = true, monotonic = true, is_tensor = true,
+  catalogue = true, describe = true,
+}
+
+-- The tables that hold the engine's functions: its own, the tensors' methods, their operators, and gan with its copies.
+local function tables()
+  local metatable = debug.getmetatable(core.zeros(0))
+  local _, methods = debug.getupvalue(metatable.__index, 1)
+  return { core, methods, metatable, package.loaded["ganlua"] }
+end
+
+-- Names that users know for operators.
+local operators = {
+  __add = "add", __sub = "sub", __mul = "mul", __div = "div", __pow = "pow", __unm = "neg",
+}
+
+local function row_of(rows, name)
+  local row = rows[name]
+  if not row then
+    row = { name = name, calls = 0, forward = 0, backward = 0 }
+    rows[name] = row
+    rows[#rows + 1] = row
+  end
+  return row
+end
+
+-- What a layer is called: its place below the outermost module that was called. Networks count from 1.
+local function layer_name(self, layer)
+  local root = layer
+  while root.place do root = root.place.parent end
+  if not self.numbers[root] then
+    self.count = self.count + 1
+    self.numbers[root] = self.count
+  end
+  return ("network %d, %s"):format(self.numbers[root], layer:where())
+end
+
+-- Makes a function that calls f and adds its time to its op and to the layer that is being computed.
+local function timed(self, name, f)
+  local clock, row = self.clock, nil
+  local function finish(since, ...)
+    local seconds, layer = clock() - since, self.layers[self.tag]
+    row = row or row_of(self.ops, name)
+    row.calls, row.forward = row.calls + 1, row.forward + seconds
+    if name ~= "grad" then layer.forward = layer.forward + seconds end -- its ops are told apart by core
+    return ...
+  end
+  return function(...) return finish(clock(), f(...)) end
+end
+
+-- Puts timed functions in; the result closes to what was there.
+local function instrument(self)
+  local put_back = {}
+  for _, owner in ipairs(tables()) do
+    for key, f in next, owner do
+      local name = operators[key] or key
+      local wanted = type(f) == "function" and not untimed[key] and (operators[key] or key:sub(1, 2) ~= "__")
+      if wanted and debug.getinfo(f, "S").what == "C" then put_back[#put_back + 1] = { owner, key, f, name } end
+    end
+  end
+  for _, each in ipairs(put_back) do each[1][each[2]] = timed(self, each[4], each[3]) end
+  local before = module.observe(function(layer, x, ...)
+    local tag = self.tag_of[layer]
+    if not tag then
+      tag = #self.layers + 1
+      self.layers[tag] = { name = layer_name(self, layer), calls = 0, forward = 0, backward = 0 }
+      self.tag_of[layer] = tag
+    end
+    local outside = self.tag
+    self.tag = tag
+    core.set_tag(tag)
+    self.layers[tag].calls = self.layers[tag].calls + 1
+    local y = layer.definition.forward(layer, x, ...)
+    self.tag = outside
+    core.set_tag(outside)
+    return y
+  end)
+  core.profile_begin()
+  return setmetatable({}, { __close = function()
+    for _, each in ipairs(put_back) do each[1][each[2]] = each[3] end
+    module.observe(before)
+    core.set_tag(0)
+    self.gradients = core.profile_end()
+  end })
+end
+
+-- What the walks of gradients took, out of the time of `grad`: what remains there is the walking itself.
+local function add_gradients(self)
+  for _, each in ipairs(self.gradients) do
+    local row, layer = row_of(self.ops, each.op), self.layers[each.tag]
+    row.backward, layer.backward = row.backward + each.seconds, layer.backward + each.seconds
+    self.ops.grad.forward = self.ops.grad.forward - each.seconds
+  end
+end
+
+local function longest_first(rows)
+  table.sort(rows, function(a, b)
+    local x, y = a.forward + a.backward, b.forward + b.backward
+    return x > y or x == y and a.name < b.name
+  end)
+  return rows
+end
+
+-- Seconds of every row.
+local function sum(rows)
+  local total = 0
+  for _, row in ipairs(rows) do total = total + row.forward + row.backward end
+  return total
+end
+
+local function lines_of(self, title, rows)
+  local lines = { ("%10s %10s %10s %8s  %s"):format("forward", "backward", "share", "calls", title) }
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = ("%7.2f ms %7.2f ms %8.1f %% %8d  %s"):format(row.forward * 1000, row.backward * 1000,
+      100 * (row.forward + row.backward) / self.total, row.calls, row.name)
+  end
+  return table.concat(lines, "\n")
+end
+
+function Profile:__tostring()
+  return ("%.2f ms in all, of which %.2f ms (%.1f %%) in no op: the script and the collector\n\n%s\n\n%s"):format(
+    self.total * 1000, self.lua * 1000, 100 * self.lua / self.total, lines_of(self, "op", self.ops),
+    lines_of(self, "layer", self.layers))
+end
+
+--- Runs f(...) and returns where its time went: print(gan.profile(f)) shows it, by op and by layer. Backward is the
+--- time of an op's gradient, and belongs to the layer that the op was called in. Timing costs a few percent while f
+--- runs, and nothing before and after.
+---@param f function
+---@return ganlua.profile
+return function(f, ...)
+  if type(f) ~= "function" then check.fail("profile: wanted a function, got %s", check.describe(f)) end
+  local self = {
+    clock = core.monotonic, ops = {}, tag = 0, tag_of = {}, numbers = {}, count = 0,
+    layers = { [0] = { name = "(no layer: losses, optimisers, data)", calls = 0, forward = 0, backward = 0 } },
+  }
+  local since, results
+  do
+    local _ <close> = instrument(self)
+    since = self.clock()
+    results = table.pack(f(...))
+  end
+  local total = self.clock() - since
+  add_gradients(self)
+  local layers = table.move(self.layers, 0, #self.layers, 1, {})
+  return setmetatable({
+    total = total, lua = total - sum(self.ops), results = results,
+    ops = longest_first(table.move(self.ops, 1, #self.ops, 1, {})), layers = longest_first(layers),
+  }, Profile)
+end
