@@ -36,7 +36,13 @@ function curve.is(value)
   return type(value) == "number" and value == value or type(value) == "function" or is_object(value)
 end
 
---- An option's row for check.options: a number within the row's bounds, or a curve. The row's field `curve` is true.
+local function within(row, number)
+  return (not row.min or number >= row.min) and (not row.above or number > row.above)
+    and (not row.max or number <= row.max) and (not row.below or number < row.below)
+end
+
+--- An option's row for check.options: a number within the row's bounds, or a curve. The row's field `curve` is what
+--- curve.at takes, so that a curve stays within them too.
 ---@param row ganlua.option
 ---@return ganlua.option
 function curve.option(row)
@@ -44,15 +50,14 @@ function curve.option(row)
   for _, bound in ipairs { { ">=", "min" }, { ">", "above" }, { "<=", "max" }, { "<", "below" } } do
     if row[bound[2]] then bounds[#bounds + 1] = ("%s %g"):format(bound[1], row[bound[2]]) end
   end
+  local wanted = #bounds > 0 and "a number " .. table.concat(bounds, " and ") or "a number"
   return {
-    curve = true,
+    curve = { row = row, wanted = wanted },
     default = row.default,
     required = row.required,
-    wanted = ("a number%s or a curve"):format(#bounds > 0 and " " .. table.concat(bounds, " and ") or ""),
+    wanted = wanted .. " or a curve",
     is = function(value)
-      return curve.is(value) and (type(value) ~= "number"
-        or (not row.min or value >= row.min) and (not row.above or value > row.above)
-        and (not row.max or value <= row.max) and (not row.below or value < row.below))
+      return curve.is(value) and (type(value) ~= "number" or within(row, value))
     end,
   }
 end
@@ -61,13 +66,15 @@ end
 ---@param value number|function|ganlua.curve
 ---@param clock ganlua.clock
 ---@param what string how messages call it, e.g. "lr"
+---@param bounds? table the field `curve` of its row
 ---@return number
-function curve.at(value, clock, what)
+function curve.at(value, clock, what, bounds)
   if type(value) == "number" then return value end
   local t = type(value) == "table" and value.by == "iteration" and clock.iteration or clock.move
   local number = value(t)
-  if type(number) ~= "number" or number - number ~= 0 then
-    check.fail("%s: the curve must give a number, at t = %d it gave %s", what, t, check.describe(number))
+  if type(number) ~= "number" or number - number ~= 0 or bounds and not within(bounds.row, number) then
+    check.fail("%s: the curve must give %s, at t = %d it gave %s", what, bounds and bounds.wanted or "a number", t,
+      check.describe(number))
   end
   return number
 end

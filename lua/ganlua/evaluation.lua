@@ -84,11 +84,34 @@ local function needed(due, what)
   return false
 end
 
+--- A move's batch: { real =, latent = }, real ones as the discriminator is shown them, where the move needs any.
+---@param game ganlua.game
+---@param s ganlua.move_settings
+---@param due table<string, table[]> the penalties that the move computes, by player
+function evaluation.batch(game, s, due)
+  local real = due.discriminator or s.unroll or needed(due, "losses") or needed(due, "real") or compares_pairs(s)
+  real = real and real_batch(game, s.batch)
+  return { latent = latent_batch(game, s.batch), real = real and shown(game, s, real) or nil }
+end
+
+--- Some of a batch's samples, whole packs of them.
+---@param batch { real: ganlua.tensor?, latent: ganlua.tensor }
+---@param pac integer
+---@param first integer
+---@param count integer
+function evaluation.part(batch, pac, first, count)
+  return {
+    latent = batch.latent:narrow(1, first, count),
+    real = batch.real and batch.real:narrow(1, (first - 1) // pac + 1, count // pac),
+  }
+end
+
 --- Evaluates the game for a move.
 ---@param game ganlua.game
 ---@param s ganlua.move_settings
 ---@param due table<string, table[]> the penalties that the move computes, by player
-function evaluation.new(game, s, due)
+---@param batch { real: ganlua.tensor?, latent: ganlua.tensor }
+function evaluation.new(game, s, due, batch)
   local discriminator, generator = game.players.discriminator, game.players.generator
   local D, G = discriminator.module, generator.module
   local d_moves, g_moves = due.discriminator ~= nil, due.generator ~= nil
@@ -99,17 +122,15 @@ function evaluation.new(game, s, due)
     discriminator = D,
     parameters = { discriminator = discriminator.parameters, generator = generator.parameters },
     through = g_moves or losses, -- whether there is a graph to the generator
+    latent = batch.latent, real = batch.real,
   }, Evaluation)
 
-  local real = (real_graph or needed(due, "real") or compares_pairs(s)) and real_batch(game, s.batch)
-  self.latent = latent_batch(game, s.batch)
   game.streams:enter "network"
   self.generated = self.through and G(self.latent) or core.no_grad(G, self.latent)
   game.streams:leave()
-  self.real = real and shown(game, s, real) or nil
   self.fake = shown(game, s, self.generated)
   game.streams:enter "network"
-  if real then self.real_scores = real_graph and D(self.real) or core.no_grad(D, self.real) end
+  if self.real then self.real_scores = real_graph and D(self.real) or core.no_grad(D, self.real) end
   self.fake_scores = D(self.fake)
   game.streams:leave()
   if losses then

@@ -25,8 +25,8 @@ local Game = {}
 Game.__index = Game
 
 --- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
---- told where it says nothing else: loss, batch, penalties, noise, top_k, unroll), pac, data, latent (a function of n),
---- seed; ema (a copy of the generator) and ema_decay where one is kept; state; and what the run hears of it:
+--- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), seed; ema, a copy of the
+--- generator, where an average is kept; state; and what the run hears of it:
 --- after_move(game), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
 ---@param options table
 ---@return ganlua.game
@@ -35,12 +35,12 @@ function game.new(options)
     iteration = 0,
     state = options.state,
     settings = options.settings,
+    settled = {}, -- what move_options made of them, by kind of move
     pac = options.pac,
     data = options.data,
     latent = options.latent,
     streams = streams.new(options.seed),
     ema = options.ema,
-    ema_decay = options.ema_decay,
     after_move = options.after_move,
     after_iteration = options.after_iteration,
     after_recall = options.after_recall,
@@ -82,10 +82,10 @@ local function begin(self, s)
   }, undo)
 end
 
--- Each mover's gradients at the present point, and what was measured there.
-local function slopes(self, s, due)
+-- Each mover's gradients at the present point, and what was measured there, on some of a batch's samples.
+local function slopes_of(self, s, due, batch)
   local all, gradients = {}, {}
-  local at = evaluation.new(self, s, due)
+  local at = evaluation.new(self, s, due, batch)
   for i, name in ipairs(s.movers) do
     local added, measured
     if #due[name] > 0 then
@@ -101,6 +101,24 @@ local function slopes(self, s, due)
   end
   if not at.through then at.generated:free() end
   return gradients, all
+end
+
+-- The same on the whole batch, in parts of micro_batch samples: means of the parts' numbers and gradients.
+local function slopes(self, s, due)
+  local batch = evaluation.batch(self, s, due)
+  if s.micro_batch == s.batch then return slopes_of(self, s, due, batch) end
+  local sums, means = {}, {}
+  for first = 1, s.batch, s.micro_batch do
+    local count = math.min(s.micro_batch, s.batch - first + 1)
+    local share = count / s.batch
+    local gradients, measured = slopes_of(self, s, due, evaluation.part(batch, self.pac, first, count))
+    for _, name in ipairs(s.movers) do
+      means[name] = means[name] or {}
+      for key, value in pairs(measured[name]) do means[name][key] = (means[name][key] or 0) + share * value end
+      sums[name] = core.no_grad(players.accumulate, sums[name], gradients[name], share)
+    end
+  end
+  return sums, means
 end
 
 -- The moving average of the generator follows one step; buffers are taken over as they are.
@@ -125,6 +143,10 @@ local function play(self, kind, overrides)
   local measured
   for step = 1, s.extragradient and 2 or 1 do
     local gradients, now = slopes(self, s, due)
+    for _, name in ipairs(s.movers) do
+      now[name].grad_norm = players.norm(self.players[name], self.iteration + 1, gradients[name])
+      players.clip(gradients[name], now[name].grad_norm, s.clip[name])
+    end
     measured = measured or now
     for _, name in ipairs(s.movers) do
       local player = self.players[name]
@@ -171,11 +193,14 @@ end
 ---@field loss table?
 ---@field optimizer table? an optimiser; for both, { discriminator = optimiser, generator = optimiser }
 ---@field batch integer?
+---@field micro_batch integer? so many samples are computed at a time, and gradients added up
 ---@field penalties ganlua.penalty[]?
+---@field clip number|function|ganlua.curve|nil the greatest norm of a player's gradient: a longer one is shortened
 ---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that D is shown
 ---@field top_k number|function|ganlua.curve|nil the generator learns from this share of its samples, the best-scored
 ---@field unroll { steps: integer, optimizer: table? }? the generator looks so many of the discriminator's steps ahead,
 --- by its own optimiser or another
+---@field ema { decay: number|function|ganlua.curve }?
 ---@field extragradient boolean? of both alone: see Game:both
 
 --- The discriminator's move: one step on a batch of real and one of generated samples. Returns {loss=, real=, fake=,
@@ -200,6 +225,16 @@ end
 function Game:both(overrides)
   local measured = move(self, "both", overrides)
   return measured.discriminator, measured.generator
+end
+
+--- Changes settings from here on: any that a move may be told; optimizer by player, as for both. What the optimisers
+--- remember stays.
+---
+---     game:set{ loss = gan.loss.hinge{}, optimizer = { generator = gan.optim.adam{ lr = 1e-4 } } }
+---@param settings ganlua.overrides
+function Game:set(settings)
+  local _ <close> = self.recorder:say("set", settings)
+  move_options.set(self, settings)
 end
 
 --- Closes the iteration: it is counted and logged, and sampled and saved where it is time to.

@@ -36,11 +36,23 @@ move_options.rows = {
   },
   optimizer = { is = is_optimizer, wanted = "an optimiser, such as gan.optim.adam{}" },
   batch = { type = "integer", min = 1 },
+  micro_batch = { type = "integer", min = 1 },
   penalties = { is = is_penalties, wanted = "a list of penalties, such as { gan.penalty.r1{} }" },
+  clip = curve.option { above = 0 },
   noise = curve.option { min = 0 },
   top_k = curve.option { above = 0, max = 1 },
   unroll = { type = "table" },
+  ema = { type = "table" },
 }
+
+local ema_rows = { decay = curve.option { min = 0, below = 1, required = true } }
+
+--- Checks the table of an option `ema`.
+---@param where string how messages begin
+---@param given table?
+function move_options.ema(where, given)
+  return given and check.options(where .. ": ema", given, ema_rows)
+end
 
 local unroll_rows = {
   steps = { type = "integer", min = 0, required = true },
@@ -56,12 +68,12 @@ function move_options.unroll(where, given)
   return given and check.options(where .. ": unroll", given, unroll_rows)
 end
 
--- What each kind of move takes.
-local rows_of = { discriminator = {}, generator = {}, both = {} }
+-- What each kind of move takes, and game:set.
+local rows_of = { discriminator = {}, generator = {}, both = {}, set = {} }
 for name, row in pairs(move_options.rows) do
   for _, rows in pairs(rows_of) do rows[name] = row end
 end
-rows_of.discriminator.top_k, rows_of.discriminator.unroll = nil, nil
+for _, name in ipairs { "top_k", "unroll", "ema" } do rows_of.discriminator[name] = nil end
 rows_of.both.extragradient = { type = "boolean", default = false }
 rows_of.both.optimizer = {
   is = function(value)
@@ -73,10 +85,37 @@ rows_of.both.optimizer = {
   end,
   wanted = "{ discriminator = optimiser, generator = optimiser }",
 }
+rows_of.set.optimizer = rows_of.both.optimizer
 
 local movers_of = {
   discriminator = { "discriminator" }, generator = { "generator" }, both = { "discriminator", "generator" },
 }
+
+--- Batches must be whole packs.
+---@param where string how messages begin
+---@param batch integer
+---@param micro_batch integer?
+---@param pac integer
+function move_options.check_packs(where, batch, micro_batch, pac)
+  for name, size in pairs { batch = batch, micro_batch = micro_batch } do
+    if size % pac ~= 0 then
+      check.fail("%s: option '%s' must be a multiple of pac = %d, got %d", where, name, pac, size)
+    end
+  end
+end
+
+-- The overrides of a move or of game:set, checked, nested ones too.
+local function checked(game, where, kind, overrides)
+  local given = check.options(where, overrides, rows_of[kind])
+  given.unroll = move_options.unroll(where, given.unroll)
+  given.ema = move_options.ema(where, given.ema)
+  if given.ema and not game.ema then
+    check.fail("%s: no moving average is kept: gan.train's option 'ema' begins one", where)
+  end
+  move_options.check_packs(where, given.batch or game.settings.batch, given.micro_batch or game.settings.micro_batch,
+    game.pac)
+  return given
+end
 
 --- What one move is played with: curves are numbers here.
 ---@class ganlua.move_settings
@@ -84,49 +123,98 @@ local movers_of = {
 ---@field clock table<string, ganlua.clock> by player
 ---@field loss table
 ---@field batch integer
+---@field micro_batch integer at most batch: the gradients of so many samples are taken at a time
 ---@field optimizer table<string, ganlua.optimizer> by player
 ---@field lr table<string, number> by player
 ---@field ema_decay number?
 ---@field penalties ganlua.penalty[]
----@field noise number
+---@field clip table<string, number> by player: the greatest norm of its gradient
+---@field noise number by the clock of the discriminator where both move, as the loss
 ---@field top_k number
 ---@field unroll { steps: integer, optimizer: ganlua.optimizer, lr: number }?
 ---@field extragradient boolean
 
---- The settings of a move.
+-- What does not change from move to move: `given`, and the game's settings where it says nothing. Fields in `told` are
+-- numbers or curves still.
+local function settled(game, kind, given)
+  local usual = game.settings
+  local s = {
+    where = "game:" .. kind, movers = movers_of[kind], clock = {}, optimizer = {}, lr = {}, clip = {}, told = {},
+    extragradient = given.extragradient or false,
+    loss_given = given.loss or usual.loss,
+    batch = given.batch or usual.batch,
+    penalties = given.penalties or usual.penalties,
+  }
+  for _, name in ipairs(s.movers) do
+    local optimizer = given.optimizer
+    if kind == "both" and optimizer then optimizer = optimizer[name] end
+    s.optimizer[name] = optimizer or game.players[name].optimizer
+    s.clock[name] = {}
+  end
+  for _, name in ipairs { "clip", "noise", "top_k" } do s.told[name] = given[name] or usual[name] end
+  s.told.ema = given.ema or usual.ema
+  s.told.unroll = given.unroll or usual.unroll
+  s.micro_batch = math.min(given.micro_batch or usual.micro_batch or s.batch, s.batch)
+  return s
+end
+
+local function number_of(s, name, clock)
+  local value = s.told[name]
+  if type(value) ~= "function" and type(value) ~= "table" then return value end
+  return curve.at(value, clock, ("%s: %s"):format(s.where, name), move_options.rows[name].curve)
+end
+
+--- The learning rate of an optimiser at a moment; nil where it has none.
+local function rate_of(s, optimizer, clock, name)
+  local lr = optimizer.lr
+  if type(lr) ~= "function" and type(lr) ~= "table" then return lr end
+  return curve.at(lr, clock, ("%s: %s's lr"):format(s.where, name), optimizer.lr_bounds)
+end
+
+--- The settings of a move; they are good until the next one is asked for.
 ---@param game ganlua.game
 ---@param kind "discriminator"|"generator"|"both"
 ---@param overrides table? what the move was told
 ---@return ganlua.move_settings
 function move_options.resolve(game, kind, overrides)
-  local where, usual = "game:" .. kind, game.settings
-  local given = overrides == nil and {} or check.options(where, overrides, rows_of[kind])
-  local s = { movers = movers_of[kind], clock = {}, optimizer = {}, lr = {} }
-  for _, name in ipairs(s.movers) do
-    local player, optimizer = game.players[name], given.optimizer
-    if kind == "both" and optimizer then optimizer = optimizer[name] end
-    s.optimizer[name] = optimizer or player.optimizer
-    s.clock[name] = { move = player.moves, iteration = game.iteration }
-    optimizer = s.optimizer[name]
-    s.lr[name] = optimizer.lr and curve.at(optimizer.lr, s.clock[name], ("%s: %s's lr"):format(where, name))
+  local s
+  if overrides == nil then
+    s = game.settled[kind] or settled(game, kind, {})
+    game.settled[kind] = s
+  else
+    s = settled(game, kind, checked(game, "game:" .. kind, kind, overrides))
   end
-  s.extragradient = given.extragradient or false
-  s.ema_decay = game.ema_decay and s.clock.generator and curve.at(game.ema_decay, s.clock.generator, "ema: decay")
-  local clock = s.clock[s.movers[1]]
-  s.loss_given = given.loss or usual.loss
+  for name, clock in pairs(s.clock) do
+    clock.move, clock.iteration = game.players[name].moves, game.iteration
+    s.lr[name] = rate_of(s, s.optimizer[name], clock, name)
+    s.clip[name] = number_of(s, "clip", clock)
+  end
+
+  local clock, told = s.clock[s.movers[1]], s.told
   s.loss = s.loss_given.at and s.loss_given.at(clock) or s.loss_given
-  s.batch = given.batch or usual.batch
-  s.penalties = given.penalties or usual.penalties
-  s.noise = curve.at(given.noise or usual.noise, clock, where .. ": noise")
-  s.top_k = curve.at(given.top_k or usual.top_k, clock, where .. ": top_k")
-  local unroll = move_options.unroll(where, given.unroll) or usual.unroll
-  if unroll then
+  s.noise = number_of(s, "noise", clock)
+  s.top_k = number_of(s, "top_k", s.clock.generator or clock)
+  if told.ema and s.clock.generator then
+    s.ema_decay = curve.at(told.ema.decay, s.clock.generator, "ema: decay", ema_rows.decay.curve)
+  end
+  if told.unroll then
     local player = game.players.discriminator
-    local optimizer = unroll.optimizer or player.optimizer
-    local its_clock = { move = player.moves, iteration = game.iteration }
-    s.unroll = { steps = unroll.steps, optimizer = optimizer, lr = curve.at(optimizer.lr, its_clock, where .. ": lr") }
+    local optimizer = told.unroll.optimizer or player.optimizer
+    local lr = rate_of(s, optimizer, { move = player.moves, iteration = game.iteration }, "discriminator")
+    s.unroll = { steps = told.unroll.steps, optimizer = optimizer, lr = lr }
   end
   return s
+end
+
+--- Makes settings those of all moves from here on.
+---@param game ganlua.game
+---@param settings table
+function move_options.set(game, settings)
+  local given = checked(game, "game:set", "set", settings)
+  for name, optimizer in pairs(given.optimizer or {}) do game.players[name].optimizer = optimizer end
+  given.optimizer = nil
+  for name, value in pairs(given) do game.settings[name] = value end
+  game.settled = {}
 end
 
 return move_options

@@ -22,6 +22,8 @@ local optim = {}
 ---@field velocity? ganlua.tensor[] sgd and rmsprop with momentum
 ---@field last? ganlua.tensor[] optimistic_adam: where the last step went, at a learning rate of 1
 
+local lr_bounds = curve.option({ min = 0 }).curve
+
 local function zeros_like(parameters)
   local list = {}
   for i, p in ipairs(parameters) do list[i] = core.zeros(p:shape()) end
@@ -77,7 +79,7 @@ function methods:step(state, parameters, gradients, lr)
     for key, value in pairs(self:start(parameters)) do state[key] = value end
   end
   for _, buffer in ipairs(self.buffers) do check_all(self.name, buffer, parameters, state[buffer]) end
-  lr = lr or curve.at(self.lr, { move = state.step, iteration = state.step }, self.name .. ": lr")
+  lr = lr or curve.at(self.lr, { move = state.step, iteration = state.step }, self.name .. ": lr", lr_bounds)
   self.update(self, state, parameters, gradients, lr)
   state.step = state.step + 1
   return afresh
@@ -97,14 +99,16 @@ function methods:ahead(state, parameters, gradients, lr)
   end
   check_all(self.name, "gradient", parameters, gradients)
   if not fits(self, state) then state = self:start(parameters) end
-  lr = lr or curve.at(self.lr, { move = state.step, iteration = state.step }, self.name .. ": lr")
+  lr = lr or curve.at(self.lr, { move = state.step, iteration = state.step }, self.name .. ": lr", lr_bounds)
   return self.function_of(state, parameters, gradients, lr)
 end
 
 -- A setting: name, options, the names of the buffers that it needs, update(self, state, parameters, gradients, lr), and
 -- where there is one, the same as a function (see methods:ahead).
 local function setting(name, options, buffers, update, function_of)
-  local fields = { name = name, buffers = buffers, update = update, function_of = function_of }
+  local fields = {
+    name = name, buffers = buffers, update = update, function_of = function_of, lr_bounds = lr_bounds,
+  }
   for key, value in pairs(options) do fields[key] = value end
   for key, method in pairs(methods) do fields[key] = method end
   return setmetatable({}, {

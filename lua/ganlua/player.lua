@@ -73,26 +73,64 @@ local function value_of(self, iteration, what, loss)
   return value
 end
 
---- The gradients of a loss and what is added to it. Raises where a number or a gradient is not finite.
+local consuming = { consume = true }
+
+--- The gradients of a loss and what is added to it. Raises where a number is not finite.
 ---@param self ganlua.player
 ---@param iteration integer that messages name
 ---@param loss ganlua.tensor one number
 ---@param penalty? ganlua.tensor one number
 ---@param consume boolean whether the graph is used up
 ---@return ganlua.tensor[] gradients
----@return { loss: number, penalty: number?, grad_norm: number }
+---@return { loss: number, penalty: number? }
 function player.gradients(self, iteration, loss, penalty, consume)
   local measured = {
     loss = value_of(self, iteration, "loss", loss),
     penalty = penalty and value_of(self, iteration, "penalty", penalty),
   }
   if penalty then loss = loss + penalty end
-  local gradients = core.grad(loss, self.parameters, { consume = consume })
+  return core.grad(loss, self.parameters, consume and consuming or nil), measured
+end
+
+--- Adds a share of gradients, which are freed or taken over, to a sum of such.
+---@param sum ganlua.tensor[]? nil at first
+---@param gradients ganlua.tensor[]
+---@param share number
+---@return ganlua.tensor[] sum
+function player.accumulate(sum, gradients, share)
+  for i, gradient in ipairs(gradients) do
+    if sum then
+      sum[i]:add_(gradient, share)
+      gradient:free()
+    else
+      gradient:mul_(share)
+    end
+  end
+  return sum or gradients
+end
+
+--- The norm of all gradients together. Raises where one is not finite.
+---@param self ganlua.player
+---@param iteration integer that messages name
+---@param gradients ganlua.tensor[]
+---@return number
+function player.norm(self, iteration, gradients)
   if not core.all_finite(gradients) then
     check.fail("iteration %d, %s: the gradient of '%s' is not finite", iteration, self.name, culprit(self, gradients))
   end
-  measured.grad_norm = core.no_grad(norm_of, gradients)
-  return gradients, measured
+  return core.no_grad(norm_of, gradients)
+end
+
+local function scale(gradients, factor)
+  for _, gradient in ipairs(gradients) do gradient:mul_(factor) end
+end
+
+--- Shortens gradients whose norm is more than a limit, as PyTorch's clip_grad_norm_ does.
+---@param gradients ganlua.tensor[]
+---@param norm number
+---@param limit number?
+function player.clip(gradients, norm, limit)
+  if limit and norm > limit then core.no_grad(scale, gradients, limit / (norm + 1e-6)) end
 end
 
 --- One step along gradients, which are freed.

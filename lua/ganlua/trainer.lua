@@ -34,6 +34,10 @@ local rows = move_options.rows
 ---@field discriminator ganlua.module
 ---@field latent integer|function numbers of a standard normal, or function(n) -> tensor
 ---@field loss table see gan.loss
+---@field micro_batch integer? so many samples are computed at a time, and the gradients of a batch added up: the same
+--- result in less memory, but for what looks at a batch as a whole (batch norm, losses on pairs, top_k, unroll)
+---@field clip number|function|ganlua.curve|nil a longer gradient is shortened to this norm, over all parameters of the
+--- player that moves, as PyTorch's clip_grad_norm_ does; grad_norm is what it was before
 ---@field penalties ganlua.penalty[]? see gan.penalty
 ---@field optimizer { generator: ganlua.optimizer?, discriminator: ganlua.optimizer? }? adam{} where nothing is said
 ---@field schedule function see gan.schedule
@@ -74,6 +78,8 @@ local spec = {
   optimizer = { type = "table", default = {} },
   schedule = { type = "function", required = true },
   batch = { type = "integer", min = 1, default = 64 },
+  micro_batch = rows.micro_batch,
+  clip = rows.clip,
   noise = curve.option { min = 0, default = 0 },
   top_k = curve.option { above = 0, max = 1, default = 1 },
   pac = { type = "integer", min = 1, default = 1 },
@@ -97,13 +103,9 @@ local function checked(options)
   local optimizer = { is = rows.optimizer.is, wanted = rows.optimizer.wanted, default = optim.adam {} }
   given.optimizer = check.options("train: optimizer", given.optimizer,
     { generator = optimizer, discriminator = optimizer })
-  given.ema = given.ema and check.options("train: ema", given.ema, {
-    decay = curve.option { min = 0, below = 1, required = true },
-  })
+  given.ema = move_options.ema("train", given.ema)
   given.unroll = move_options.unroll("train", given.unroll)
-  if given.batch % given.pac ~= 0 then
-    check.fail("train: option 'batch' must be a multiple of pac = %d, got %d", given.pac, given.batch)
-  end
+  move_options.check_packs("train", given.batch, given.micro_batch, given.pac)
   given.checkpoint = check.options("train: checkpoint", given.checkpoint, {
     every = { type = "integer", min = 1, default = 1000 },
     keep = { type = "integer", min = 0, default = 2 },
@@ -161,6 +163,7 @@ local function config_of(given)
   return {
     name = given.name, script = arg and arg[0], seed = given.seed,
     data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
+    micro_batch = given.micro_batch, clip = given.clip,
     generator = tostring(given.generator), discriminator = tostring(given.discriminator),
     loss = printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k, pac = given.pac,
     unroll = given.unroll, schedule = schedule.describe(given.schedule), ema = given.ema,

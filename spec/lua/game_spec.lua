@@ -358,7 +358,7 @@ describe("curves in a game", function()
 
   it("are asked before a move writes anything", function()
     local t, p
-    refuses("game:both: generator's lr: the curve must give a number", numbers_after, {
+    refuses("game:both: generator's lr: the curve must give a number >= 0", numbers_after, {
       optimizer = {
         discriminator = gan.optim.sgd { lr = 0.2 }, generator = gan.optim.sgd { lr = function() return 0 / 0 end },
       },
@@ -374,7 +374,7 @@ describe("curves in a game", function()
 
   it("are named where they give no number", function()
     local run = gan.trainer(options { noise = function() return "much" end })
-    refuses('game:discriminator: noise: the curve must give a number, at t = 0 it gave "much"', run.train, run)
+    refuses('game:discriminator: noise: the curve must give a number >= 0, at t = 0 it gave "much"', run.train, run)
   end)
 end)
 

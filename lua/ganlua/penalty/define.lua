@@ -92,7 +92,9 @@ end
 local function options_at(self, clock)
   local o = {}
   for name, value in pairs(self.options) do
-    o[name] = self.curves[name] and curve.at(value, clock, self.name .. ": " .. name) or value
+    local bounds = self.curves[name]
+    if bounds and type(value) ~= "number" then value = curve.at(value, clock, self.name .. ": " .. name, bounds) end
+    o[name] = value
   end
   return o
 end
