@@ -10,26 +10,32 @@
 --         game:next()                                 -- closes the iteration: counts, logs, samples, saves
 --       end
 --     end
+--
+-- Where one schedule is part of another (sequence, stop_when, switch_loss), it is called with a second argument: the
+-- iteration that it begins at. These here count their iterations from there.
+--
+-- The textbook's game, "the discriminator for a while, then the generator for a while, then both together", is
+--
+--     gan.schedule.phases{ {discriminator=1, iterations=500}, {generator=1, iterations=500},
+--       {discriminator=1, generator=1, iterations=20000} }
+--
+-- Two time scales (TTUR, Heusel 2017) and a warm-up are matters of the optimisers:
+--
+--     optimizer = { discriminator = gan.optim.adam{ lr = 4e-4 }, generator = gan.optim.adam{ lr = 1e-4 } }
+--     optimizer = { generator = gan.optim.adam{ lr = gan.curve.warmup{ to = 2e-4, over = 500 } } }
 
 local check = require "ganlua.check"
+local combine = require "ganlua.schedule.combine"
+local defining = require "ganlua.schedule.define"
 
-local schedule = {}
+local schedule = {
+  describe = defining.describe,
+  sequence = combine.sequence, stop_when = combine.stop_when, switch_loss = combine.switch_loss,
+}
 
--- What each schedule that was made here is, in words: "alternate{discriminator=1, generator=1, iterations=5000}".
-local names = setmetatable({}, { __mode = "k" })
+local begin, named = defining.begin, defining.named
 
-local function named(text, play)
-  names[play] = text
-  return play
-end
-
---- A schedule in words; a function of the user's own by its place in the script.
----@param play function
----@return string
-function schedule.describe(play)
-  local where = debug.getinfo(play, "S")
-  return names[play] or ("function at %s:%d"):format(where.short_src, where.linedefined)
-end
+---- The same moves again and again -------------------------------------------------------------------------------
 
 local function moves_text(moves)
   return ("{discriminator=%d, generator=%d, iterations=%d}"):format(moves.discriminator, moves.generator,
@@ -64,9 +70,9 @@ end
 ---@param options { discriminator: integer?, generator: integer?, iterations: integer }
 function schedule.alternate(options)
   local moves = stretch("schedule.alternate", options, 1)
-  return named("alternate" .. moves_text(moves), function(game)
-    game.planned = moves.iterations
-    play(game, moves, moves.iterations)
+  return named("alternate" .. moves_text(moves), moves.iterations, function(game, from)
+    from = begin(game, from, moves.iterations)
+    play(game, moves, from + moves.iterations)
   end)
 end
 
@@ -76,9 +82,9 @@ local function together(name, overrides)
     local given = check.options("schedule." .. name, options, {
       iterations = { type = "integer", min = 1, required = true },
     })
-    return named(("%s{iterations=%d}"):format(name, given.iterations), function(game)
-      game.planned = given.iterations
-      while game.iteration < given.iterations do
+    return named(("%s{iterations=%d}"):format(name, given.iterations), given.iterations, function(game, from)
+      from = begin(game, from, given.iterations)
+      while game.iteration < from + given.iterations do
         game:both(overrides)
         game:next()
       end
@@ -107,12 +113,45 @@ function schedule.phases(list)
     texts[i] = moves_text(phases[i])
     total = total + phases[i].iterations
   end
-  return named(("phases{%s}"):format(table.concat(texts, ", ")), function(game)
-    game.planned = total
-    local last = 0
+  return named(("phases{%s}"):format(table.concat(texts, ", ")), total, function(game, from)
+    local last = begin(game, from, total)
     for _, phase in ipairs(phases) do
       last = last + phase.iterations
       play(game, phase, last)
+    end
+  end)
+end
+
+---- Decisions -----------------------------------------------------------------------------------------------------
+
+--- Moves whoever is behind. Where the discriminator tells more than `high` of the samples apart it rests, where it
+--- tells less than `low` apart the generator does; in between both move, D first. (A generator's move alone knows the
+--- accuracy on generated samples.) Nobody rests for more than `patience` iterations on end.
+---@param options { low: number?, high: number?, patience: integer?, iterations: integer } 0.6, 0.8 and 10
+function schedule.balance(options)
+  local o = check.options("schedule.balance", options, {
+    low = { type = "number", min = 0, max = 1, default = 0.6 },
+    high = { type = "number", min = 0, max = 1, default = 0.8 },
+    patience = { type = "integer", min = 1, default = 10 },
+    iterations = { type = "integer", min = 1, required = true },
+  })
+  if o.low > o.high then
+    check.fail("schedule.balance: option 'low' must be at most high = %g, got %g", o.high, o.low)
+  end
+  local text = ("balance{high=%g, iterations=%d, low=%g, patience=%d}"):format(o.high, o.iterations, o.low, o.patience)
+  return named(text, o.iterations, function(game, from)
+    from = begin(game, from, o.iterations)
+    local accuracy, d_rested, g_rested = o.low, 0, 0
+    while game.iteration < from + o.iterations do
+      local d_rests = accuracy > o.high and d_rested < o.patience
+      local g_rests = accuracy < o.low and g_rested < o.patience
+      d_rested, g_rested = d_rests and d_rested + 1 or 0, g_rests and g_rested + 1 or 0
+      if not d_rests then accuracy = game:discriminator().accuracy end
+      if not g_rests then
+        local g = game:generator()
+        if d_rests then accuracy = g.accuracy end
+      end
+      game:next()
     end
   end)
 end
