@@ -147,6 +147,28 @@ static bool run_script(lua_State *L, const char *path, int count)
     return succeeded(L, status);
 }
 
+/* Runs a script for all combinations of what --sweep says: ganlua.sweep's shell(script, {NAME=VALUES, ...}). */
+static bool run_sweep(lua_State *L, const char *path, const options *options)
+{
+    static const char *const modules[] = {"ganlua", "ganlua.sweep"}; /* the first brings the second */
+    for (int i = 0; i < 2; i++) {
+        lua_getglobal(L, "require");
+        lua_pushstring(L, modules[i]);
+        if (!succeeded(L, call(L, 1, 1)))
+            return false;
+    }
+    lua_getfield(L, -1, "shell");
+    lua_pushstring(L, path);
+    lua_createtable(L, options->sweep_count, 0);
+    for (int i = 0; i < options->sweep_count; i++) {
+        lua_pushstring(L, options->sweeps[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    bool fine = succeeded(L, call(L, 2, 0));
+    lua_settop(L, 0);
+    return fine;
+}
+
 /* -l MOD or -l G=MOD */
 static bool load_module(lua_State *L, const char *what)
 {
@@ -319,6 +341,8 @@ static bool run_all(lua_State *L, const options *options, int argc, char *argv[]
     if (options->script < argc) {
         const char *path = argv[options->script];
         bool from_stdin = strcmp(path, "-") == 0 && strcmp(argv[options->script - 1], "--") != 0;
+        if (options->sweep_count)
+            return run_sweep(L, path, options);
         if (!run_script(L, from_stdin ? NULL : path, argc - options->script - 1) || signal_number)
             return false;
     } else if (!options->interactive && !options->version && !options->actions->kind) {

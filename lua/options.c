@@ -25,11 +25,13 @@ const char OPTIONS_HELP[] =
     "  --memory SIZE     most memory for Lua and tensors together: 512M, 2G\n"
     "  --precision WHAT  of products on a CPU with AMX: default, float32 (exact, slower) or bf16\n"
     "  --set NAME=VALUE  what gan.setting(NAME, default) returns\n"
+    "  --sweep NAME=A,B  run the script for each of these values, or NAME=1..5; more than one\n"
+    "                    --sweep: for every combination, --set workers=2 of them side by side\n"
     "Without a script: the REPL at a terminal, else stdin is the script.\n";
 
-static const char *const NAMES[] = {"-e",     "-i",    "-l",       "-v",          "-E",
-                                    "-W",     "-h",    "--help",   "--version",   "--threads",
-                                    "--seed", "--out", "--memory", "--precision", "--set"};
+static const char *const NAMES[] = {"-e",       "-i",          "-l",        "-v",        "-E",     "-W",
+                                    "-h",       "--help",      "--version", "--threads", "--seed", "--out",
+                                    "--memory", "--precision", "--set",     "--sweep"};
 
 #define REFUSE(options, ...) (snprintf((options)->error, sizeof(options)->error, __VA_ARGS__), false)
 
@@ -133,6 +135,11 @@ static bool take_value(options *options, const char *name, const char *value, co
         if (i == 3)
             return REFUSE(options, "--precision must be default, float32 or bf16, got '%.100s'", value);
         options->config.precision = i;
+    } else if (strcmp(name, "--sweep") == 0) {
+        const char *equals = strchr(value, '=');
+        if (!equals || equals == value || !equals[1])
+            return REFUSE(options, "--sweep must be NAME=A,B,C or NAME=1..5, got '%.100s'", value);
+        options->sweeps[options->sweep_count++] = value;
     } else {
         if (!strchr(value, '=') || *value == '=')
             return REFUSE(options, "--set must be NAME=VALUE, got '%.100s'", value);
@@ -146,7 +153,7 @@ static bool take_value(options *options, const char *name, const char *value, co
 /* "--name VALUE" or "--name=VALUE" at argv[*place], which moves on to the value. */
 static bool parse_long(options *options, int argc, char *argv[], int *place, const char **setting)
 {
-    static const char *const valued[] = {"--threads", "--seed", "--out", "--memory", "--precision", "--set"};
+    static const char *const valued[] = {"--threads", "--seed", "--out", "--memory", "--precision", "--set", "--sweep"};
     const char *given = argv[*place];
     for (size_t i = 0; i < sizeof valued / sizeof valued[0]; i++) {
         size_t length = strlen(valued[i]);
@@ -166,7 +173,8 @@ bool options_parse(options *options, int argc, char *argv[])
     *options = (struct options){.config = GANLUA_CONFIG_INIT};
     options->actions = calloc((size_t)argc + 1, sizeof *options->actions);
     options->settings = calloc((size_t)argc + 1, sizeof *options->settings);
-    if (!options->actions || !options->settings)
+    options->sweeps = calloc((size_t)argc + 1, sizeof *options->sweeps);
+    if (!options->actions || !options->settings || !options->sweeps)
         return REFUSE(options, "not enough memory to start");
     options->config.settings = options->settings;
     option_action *action = options->actions;
@@ -206,6 +214,8 @@ bool options_parse(options *options, int argc, char *argv[])
         }
     }
     options->script = i;
+    if (options->sweep_count && i >= argc)
+        return REFUSE(options, "--sweep needs a script");
     return true;
 }
 
@@ -213,4 +223,5 @@ void options_free(options *options)
 {
     free(options->actions);
     free(options->settings);
+    free(options->sweeps);
 }

@@ -20,6 +20,8 @@ typedef struct options {
     int script;                 /* its place in argv; argc when there is none */
     option_action *actions;
     const char **settings;
+    const char **sweeps; /* NAME=A,B,C */
+    int sweep_count;
     char error[512];
 } options;
 

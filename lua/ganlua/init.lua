@@ -117,6 +117,20 @@ function gan.train(options)
   return require("ganlua.trainer").train(options)
 end
 
+--- Runs every combination of settings in processes side by side. See ganlua.sweep.
+---@param options table
+---@return table
+function gan.sweep(options)
+  return require("ganlua.sweep").sweep(options)
+end
+
+--- Tells a sweep what came out of a run: numbers by name, in tables of tables too. See ganlua.report.
+---@param values table
+---@return table<string, number>
+function gan.report(values)
+  return require("ganlua.report").report(values)
+end
+
 -- Loaded at first use.
 local lazy = {
   nn = "ganlua.nn", loss = "ganlua.loss", penalty = "ganlua.penalty", optim = "ganlua.optim",
