@@ -25,9 +25,9 @@ local Game = {}
 Game.__index = Game
 
 --- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
---- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), seed; ema, a copy of the
---- generator, where an average is kept; state; and what the run hears of it:
---- after_move(game), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
+--- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), seed; ema, a copy of
+--- the generator, where an average is kept; state; and what the run hears of it: after_move(game),
+--- after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
 ---@param options table
 ---@return ganlua.game
 function game.new(options)
@@ -225,6 +225,17 @@ end
 function Game:both(overrides)
   local measured = move(self, "both", overrides)
   return measured.discriminator, measured.generator
+end
+
+--- How many moves a player has made, or both together.
+---@param player? "discriminator"|"generator"
+---@return integer
+function Game:moves(player)
+  if player == nil then return self.players.discriminator.moves + self.players.generator.moves end
+  if not self.players[player] then
+    check.fail("game:moves: wanted 'discriminator' or 'generator', got %s", check.describe(player))
+  end
+  return self.players[player].moves
 end
 
 --- Changes settings from here on: any that a move may be told; optimizer by player, as for both. What the optimisers

@@ -26,7 +26,16 @@ local rows = {
   },
   script = { type = "string" },
   workers = { type = "integer", min = 1 },
-  metric = { type = "string" },
+  metric = {
+    is = function(value)
+      if type(value) == "string" then return true end
+      for _, name in ipairs(type(value) == "table" and value or {}) do
+        if type(name) ~= "string" then return false end
+      end
+      return type(value) == "table" and #value > 0
+    end,
+    wanted = "a name such as 'modes.high_quality', or a list of names",
+  },
   name = { type = "string" },
   resume = { type = "boolean", default = true },
 }
@@ -292,8 +301,9 @@ local calls, folders = 0, {}
 
 --- Runs every combination, shows the table, writes it (table.txt, table.csv, table.json, curves.png) into the sweep's
 --- folder, and returns it: rows, one for each combination of settings but the seed, of {labels =, runs =, failed =,
---- results = {metric = {mean =, sd =, se =, min =, max =, values =}}}.
----@param options table base or script; workers, metric, name, resume; and settings, each a list of its values
+--- results = {NAME = {mean =, sd =, se =, min =, max =, values =}}, curves = {METRIC = {x =, y =}}}.
+---@param options table base or script; workers, metric (a name or a list), name, resume; and settings, each a list of
+--- its values
 ---@return { folder: string, rows: table[], metrics: string[] }
 function sweep.sweep(options)
   local plain, axes = understood(options)
@@ -317,8 +327,9 @@ function sweep.sweep(options)
   local self = setmetatable({
     number = calls, before = table.move(folders, 1, #folders, 1, {}), script = script,
     workers = workers, threads = settings.threads or math.max(1, core.threads() // workers),
-    set = set, seed = settings.seed, axes = axes, metric = plain.metric, tasks = all,
+    set = set, seed = settings.seed, axes = axes, tasks = all,
   }, Sweep)
+  self.metrics = type(plain.metric) == "string" and { plain.metric } or plain.metric
   self.folder = choose_folder(plain, {
     script = script or arg[0], text = core.read_file(script or arg[0]), set = set, arguments = table.concat(arg, " "),
   }, name)

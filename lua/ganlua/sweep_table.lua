@@ -41,9 +41,9 @@ function sweep_table.statistics(values)
   return { mean = mean, sd = sd, se = sd / math.sqrt(n), min = least, max = most, n = n, values = values }
 end
 
--- The metrics that any run has, the chosen one alone where there is one; times are no result.
+-- The chosen metrics, else all that any run has; times are no result.
 local function metrics_of(self)
-  if self.metric then return { self.metric } end
+  if self.metrics then return self.metrics end
   local seen, names = { seconds = true }, {}
   for _, task in ipairs(self.tasks) do
     for name in pairs(task.result or {}) do
@@ -55,11 +55,30 @@ local function metrics_of(self)
   return names
 end
 
+-- The mean over a group's runs of a metric at each iteration where all of them have it; nil without any.
+local function curve_of(group, metric)
+  local sums, counts, runs = {}, {}, 0
+  for _, task in ipairs(group.tasks) do
+    local series = task.series and task.series[metric]
+    runs = runs + (series and 1 or 0)
+    for iteration, value in pairs(series or {}) do
+      sums[iteration], counts[iteration] = (sums[iteration] or 0) + value, (counts[iteration] or 0) + 1
+    end
+  end
+  local x, y = {}, {}
+  for iteration, count in pairs(counts) do
+    if count == runs then x[#x + 1] = iteration end
+  end
+  table.sort(x)
+  for i, iteration in ipairs(x) do y[i] = sums[iteration] / runs end
+  return #x > 0 and { x = x, y = y } or nil
+end
+
 local function result_of(self)
   local groups, names = groups_of(self)
   local metrics, rows = metrics_of(self), {}
   for i, group in ipairs(groups) do
-    local row = { labels = group.labels, runs = 0, failed = 0, results = {} }
+    local row = { labels = group.labels, runs = 0, failed = 0, results = {}, curves = {} }
     local values = {}
     for _, task in ipairs(group.tasks) do
       if task.status == "finished" then row.runs = row.runs + 1 end
@@ -70,6 +89,7 @@ local function result_of(self)
       end
     end
     for name, list in pairs(values) do row.results[name] = sweep_table.statistics(list) end
+    for _, name in ipairs(metrics) do row.curves[name] = curve_of(group, name) end
     rows[i] = row
   end
   return { folder = self.folder, settings = names, metrics = metrics, rows = rows }, groups
@@ -142,32 +162,13 @@ end
 
 ---- The picture ---------------------------------------------------------------------------------------------------
 
--- The mean over a group's runs of a metric at each iteration where all of them have it.
-local function curve_of(group, metric)
-  local sums, counts, runs = {}, {}, 0
-  for _, task in ipairs(group.tasks) do
-    local series = task.series and task.series[metric]
-    runs = runs + (series and 1 or 0)
-    for iteration, value in pairs(series or {}) do
-      sums[iteration], counts[iteration] = (sums[iteration] or 0) + value, (counts[iteration] or 0) + 1
-    end
-  end
-  local x, y = {}, {}
-  for iteration, count in pairs(counts) do
-    if count == runs then x[#x + 1] = iteration end
-  end
-  table.sort(x)
-  for i, iteration in ipairs(x) do y[i] = sums[iteration] / runs end
-  return x, y
-end
-
 -- Curves of the metric over iterations where runs have them; else the results, one place a row.
 local function draw(self, result, groups)
   local metric, series = result.metrics[1], {}
   if not metric then return end
-  for _, group in ipairs(groups) do
-    local x, y = curve_of(group, metric)
-    if #x > 1 then series[#series + 1] = { name = group.name, x = x, y = y } end
+  for i, group in ipairs(groups) do
+    local curve = result.rows[i].curves[metric]
+    if curve and #curve.x > 1 then series[#series + 1] = { name = group.name, x = curve.x, y = curve.y } end
   end
   local across = "iteration"
   if #series == 0 then
@@ -209,7 +210,7 @@ function sweep_table.progress(self)
 end
 
 local function value_of(self, task)
-  local metric = self.metric or metrics_of(self)[1]
+  local metric = metrics_of(self)[1]
   local value = task.result and metric and task.result[metric]
   return value and ("%.4g"):format(value) or "done"
 end
