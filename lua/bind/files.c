@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lualib.h>
@@ -107,8 +108,8 @@ static int unlock(lua_State *L)
     return 0;
 }
 
-/* core.lock_file(path) -> what holds the file until it is closed (t:close(), or its end), also against other
- * processes; or false where somebody holds it. The file is made where there is none. */
+/* core.lock_file(path, seconds = 0) -> what holds the file until it is closed (t:close(), or its end), also against
+ * other processes; or false where somebody holds it, all these seconds long. The file is made where there is none. */
 static int lock_file(lua_State *L)
 {
     const char *path = ganlua_check_string(L, 1, "lock_file", "path", NULL);
@@ -128,10 +129,12 @@ static int lock_file(lua_State *L)
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (*fd < 0)
         ganlua_error_at_user(L, "%s: cannot write: %s", path, strerror(errno));
+    double left = luaL_optnumber(L, 2, 0);
     int status;
-    do
-        status = flock(*fd, LOCK_EX | LOCK_NB);
-    while (status != 0 && errno == EINTR);
+    while ((status = flock(*fd, LOCK_EX | LOCK_NB)) != 0 && (errno == EINTR || (errno == EWOULDBLOCK && left > 0))) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        left -= 0.01;
+    }
     if (status != 0 && errno == EWOULDBLOCK) /* file systems without locks say something else: nobody holds it there */
         lua_pushboolean(L, 0);
     return 1;

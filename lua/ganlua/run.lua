@@ -214,6 +214,7 @@ local function begin(self)
   if not saved then return start(self) end
 
   os.remove(self.folder .. "/samples/stopped.png")
+  run_folder.trim(self.folder, given.checkpoint.keep, counters.iteration)
   self.log:clear()
   if given.resume == "restart_schedule" then
     recount(self, core.read_file(self.folder .. "/history"), size)
@@ -343,10 +344,7 @@ function Run:after_iteration()
   given.on.iteration(self, self.metrics)
   if iteration % given.sample.every == 0 then self:write_samples() end
   if self.folder and iteration % given.checkpoint.every == 0 then
-    self.saved = moment(self)
-    local best = self:is_best()
-    self:write_checkpoint()
-    self:keep_checkpoint(best)
+    self:keep_checkpoint()
   end
   if self.progress:show(self:position(), self.images, self.played) then self.log:flush() end
 end
@@ -404,12 +402,18 @@ function Run:write_samples()
   self.options.on.sample(self, samples, self:draw(samples, self.game.iteration))
 end
 
--- checkpoint.safetensors and losses.png. What the checkpoint counts on is on disk before it.
-function Run:write_checkpoint()
+-- checkpoint.safetensors and losses.png. What the checkpoint counts on is on disk before it, and so are its copies and
+-- the plot: a run that goes on from it, or was finished with it, does not write them again.
+---@param copies? string[] names of the copies
+function Run:write_checkpoint(copies)
   self.history_file:flush(true)
   self.log:flush(true)
-  self:save(self.folder .. "/" .. run_folder.newest)
+  local path = self.folder .. "/" .. run_folder.newest
+  local bytes, problem = self:encode()
   self.log:plot(self.folder .. "/losses.png")
+  for _, name in ipairs(copies or {}) do core.write_file(self.folder .. "/" .. name, bytes) end
+  core.write_file(path, bytes)
+  if problem then check.fail("%s: saved, but without run.state: %s, which cannot be saved", path, problem) end
 end
 
 -- Whether the networks of this moment are the best so far, by the measure of checkpoint.best.
@@ -428,21 +432,17 @@ function Run:is_best()
   return true
 end
 
--- The checkpoint that was just written, beside the newest one: under its iteration's number, of which the last few are
--- kept, and as the best one where it is. on.checkpoint draws random numbers of its own, for a run that goes on from
--- this checkpoint does not call it again.
----@param best boolean
-function Run:keep_checkpoint(best)
-  local path, given = self.folder .. "/" .. run_folder.newest, self.options
-  local bytes = (given.checkpoint.keep > 0 or best) and core.read_file(path)
-  if best then core.write_file(self.folder .. "/" .. run_folder.best, bytes) end
-  if given.checkpoint.keep > 0 then
-    core.write_file(self.folder .. "/" .. run_folder.numbered(self.game.iteration), bytes)
-    local kept = run_folder.kept(self.folder)
-    for i = 1, #kept - given.checkpoint.keep do os.remove(kept[i].path) end
-  end
+-- The checkpoint of a closed iteration, under its number too, of which the last few are kept, and as the best one where
+-- it is. on.checkpoint draws random numbers of its own, for a run that goes on from here does not call it again.
+function Run:keep_checkpoint()
+  local given, copies = self.options, {}
+  self.saved = moment(self)
+  if self:is_best() then copies[1] = run_folder.best end
+  if given.checkpoint.keep > 0 then copies[#copies + 1] = run_folder.numbered(self.game.iteration) end
+  self:write_checkpoint(copies)
+  run_folder.trim(self.folder, given.checkpoint.keep, self.game.iteration)
   local mark = self.game.streams:mark()
-  given.on.checkpoint(self, path)
+  given.on.checkpoint(self, self.folder .. "/" .. run_folder.newest)
   self.game.streams:back(mark)
 end
 
@@ -492,11 +492,16 @@ local function snapshot(self)
   }
 end
 
+-- The bytes of a checkpoint of this moment, and what run.state has that cannot be saved.
+function Run:encode()
+  return checkpoint.encode(snapshot(self))
+end
+
 --- Saves everything that the run is at this moment into one file.
 ---@param path string
 function Run:save(path)
   if type(path) ~= "string" then check.fail("run:save: wanted a path, got %s", check.describe(path)) end
-  local bytes, problem = checkpoint.encode(snapshot(self))
+  local bytes, problem = self:encode()
   core.write_file(path, bytes)
   if problem then check.fail("%s: saved, but without run.state: %s, which cannot be saved", path, problem) end
 end

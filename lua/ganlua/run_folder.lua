@@ -48,6 +48,17 @@ function run_folder.kept(folder)
   return list
 end
 
+--- Removes the numbered checkpoints of a folder but for the last few up to an iteration.
+---@param folder string
+---@param count integer
+---@param iteration integer
+function run_folder.trim(folder, count, iteration)
+  local kept = run_folder.kept(folder)
+  for i = #kept, 1, -1 do
+    if kept[i].iteration <= iteration and count > 0 then count = count - 1 else os.remove(kept[i].path) end
+  end
+end
+
 -- Whether the files that grow hold all that a checkpoint counts on.
 local function complete(folder, counters)
   local history = counters.history
@@ -99,10 +110,11 @@ local function fingerprint_in(folder)
   return fine and type(config) == "table" and config.fingerprint or nil
 end
 
---- Holds a folder for one run at a time; false where another one has it.
+--- Holds a folder for one run at a time; false where another one has it. A process that was killed takes a moment to
+--- die.
 ---@param folder string
 function run_folder.lock(folder)
-  return core.lock_file(folder .. "/history")
+  return core.lock_file(folder .. "/history", 1)
 end
 
 ---@class ganlua.place where a run writes
@@ -112,32 +124,64 @@ end
 ---@field resumed boolean whether the folder is that of a run that was cut off
 ---@field said string[] what is to be told
 
+-- The name of a file that is being written.
+local half_done = "^%.ganlua%-%d+%-%d+%.tmp$"
+
+-- Removes what writers that were killed left half done.
+local function sweep_up(folder)
+  for _, name in ipairs(core.list_directory(folder)) do
+    local path = folder .. "/" .. name
+    if name:find(half_done) then
+      os.remove(path)
+    elseif name == "samples" and core.is_directory(path) then
+      sweep_up(path)
+    end
+  end
+end
+
+-- Whether a folder holds nothing: a run was killed that had just made it.
+local function is_bare(folder)
+  if not core.is_directory(folder) then return false end
+  for _, name in ipairs(core.list_directory(folder)) do
+    if name ~= "history" and not name:find(half_done) then return false end
+  end
+  return true
+end
+
 -- Looks whether a run can go on in a folder that is there; else says why not.
-local function look_at(folder, fingerprint, mode)
-  local theirs = fingerprint_in(folder)
-  if not theirs then return nil, "is there already" end
-  if mode == true and theirs ~= fingerprint then
+local function look_at(folder, given)
+  local theirs, mode = fingerprint_in(folder), given.resume
+  local bare = not theirs and is_bare(folder)
+  if not theirs and not bare then return nil, "is there already" end
+  if theirs and mode == true and theirs ~= given.fingerprint then
     return nil, "holds the run of another script, or of this one changed"
   end
   local lock = run_folder.lock(folder)
   if not lock then return nil, "is being written by another process" end
+  if bare or mode ~= true then core.write_file(folder .. "/config.lua", given.config) end
   local found, said = run_folder.newest_checkpoint(folder)
   if mode == true and found and found.counters.finished then
     lock:close()
     return nil, "holds a finished run"
   end
+  sweep_up(folder)
   return { folder = folder, lock = lock, checkpoint = found, resumed = true, said = said }
 end
 
 -- Makes a folder of this name, or where it is taken NAME-2, NAME-3, ...
 local function make(wanted, config)
-  local path, number = wanted, 1
-  while not core.create_directory(path) do -- it is ours alone: two runs that start together get two
-    number = number + 1
-    path = ("%s-%d"):format(wanted, number)
+  local path, number, lock = wanted, 1, nil
+  while not lock do -- two runs that start together get two
+    if core.create_directory(path) then
+      lock = run_folder.lock(path)
+    end
+    if not lock then
+      number = number + 1
+      path = ("%s-%d"):format(wanted, number)
+    end
   end
   core.write_file(path .. "/config.lua", config)
-  return { folder = path, lock = run_folder.lock(path), resumed = false, said = {} }
+  return { folder = path, lock = lock, resumed = false, said = {} }
 end
 
 --- The folder that a run writes into: where one of this name was cut off and is unchanged, that one, with the
@@ -159,11 +203,8 @@ function run_folder.claim(given)
   local made, place = pcall(function()
     for i = #there, 1, -1 do
       if given.resume == false then break end
-      local found, why = look_at(there[i], given.fingerprint, given.resume)
-      if found then
-        if given.resume ~= true then core.write_file(there[i] .. "/config.lua", given.config) end
-        return found
-      end
+      local found, why = look_at(there[i], given)
+      if found then return found end
       reason = reason or why
     end
     return make(wanted, given.config)

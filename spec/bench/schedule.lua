@@ -12,18 +12,9 @@ local nn = gan.nn
 local moves = gan.setting("moves", 1000000)
 
 -- The mathematics, left out: what it would measure is there.
-local function measured() return { loss = 0.5, grad_norm = 0.25 } end
-function evaluation.new()
-  return {
-    through = true,
-    loss = function() end,
-    judge = function(_, name, its)
-      its.fake, its.accuracy = -0.5, 0.75
-      if name == "discriminator" then its.real = 0.5 end
-    end,
-  }
-end
-function player.gradients() return nil, measured() end
+local stub = { through = true, loss = function() end, judge = function() end }
+function evaluation.new() return stub end
+function player.gradients() return nil, { loss = 0.5, grad_norm = 0.25, real = 0.5, fake = -0.5, accuracy = 0.75 } end
 function player.step() end
 
 local folder = os.tmpname()
