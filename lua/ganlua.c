@@ -49,8 +49,8 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
 
 /* ---- Opening ---- */
 
-/* package.loaded["ganlua.settings"] = {threads=, seed=, out=, set={NAME=VALUE}}: what the script
- * reads through gan.setting, and gan.train where it is not told otherwise. */
+/* package.loaded["ganlua.settings"] = {threads=, seed=, out=, new=, live=, set={NAME=VALUE}}: what the
+ * script reads through gan.setting, and gan.train where it is not told otherwise. */
 static void publish_settings(lua_State *L, const ganlua_config *config)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -63,6 +63,10 @@ static void publish_settings(lua_State *L, const ganlua_config *config)
     lua_setfield(L, -2, "seed");
     lua_pushstring(L, config->out ? config->out : "runs");
     lua_setfield(L, -2, "out");
+    lua_pushboolean(L, config->start_over);
+    lua_setfield(L, -2, "new");
+    lua_pushboolean(L, config->live);
+    lua_setfield(L, -2, "live");
     lua_newtable(L);
     for (const char *const *setting = config->settings; setting && *setting; setting++) {
         const char *end = strchrnul(*setting, '='); /* without '=', the value is "" */

@@ -58,9 +58,11 @@ typedef struct ganlua_config {
     const char *out;             /* folder that runs are written to; NULL: "runs" */
     const char *const *settings; /* "NAME=VALUE" for gan.setting, a NULL after the last; NULL: none */
     int precision;               /* a GANLUA_PRECISION_... */
+    int start_over;              /* not 0: gan.train never goes on with a run that was cut off */
+    int live;                    /* not 0: gan.train takes up edits of the script while it runs */
 } ganlua_config;
 /* clang-format off */
-#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT}
+#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT, 0, 0}
 /* clang-format on */
 
 /* Opens a state with Lua's standard libraries and ganlua, which a script takes up with

@@ -84,9 +84,9 @@ end
 if arg and arg[0] and arg[0]:find "soak%.lua$" then -- as a program
   local kills, started = math.tointeger(arg[1]) or 200, now()
   local count, runs = soak.run(kills, math.tointeger(arg[2]) or 1)
-  print(("%d kills: %d while starting or replaying, %d while moving, %d while sampling, %d while writing a checkpoint; ")
-    :format(kills, count.starting, count.moving, count.sampling, count.saving)
-    .. ("%d runs, all with the bytes of the uncut one, in %.0f s"):format(runs, now() - started))
+  print(("%d kills: %d while starting, %d while moving, %d while sampling, %d while writing a checkpoint"):format(kills,
+    count.starting, count.moving, count.sampling, count.saving))
+  print(("%d runs, all with the bytes of the uncut one, in %.0f s"):format(runs, now() - started))
   for phase, kills_in_it in pairs(count) do
     local few = phase ~= "starting" and kills >= 200 and kills_in_it < 20
     if few then error(("only %d kills while %s"):format(kills_in_it, phase), 0) end
