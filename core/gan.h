@@ -357,6 +357,10 @@ void gan_set_(gan_tensor *t, int64_t place, gan_tensor *u); /* t[place] = u alon
 void gan_clamp_(gan_tensor *t, double low, double high);
 void gan_lerp_(gan_tensor *t, gan_tensor *u, double weight); /* t += weight*(u - t): an EMA of decay 1 - weight */
 
+/* The Euclidean norm of all numbers of all tensors; infinite or NaN exactly where one of them is (floats: their squares
+ * are summed in double). */
+double gan_norm_of_all(int count, gan_tensor *const tensors[]);
+
 typedef struct gan_adam_options {
     double lr, beta1, beta2, eps, weight_decay;
     bool decoupled; /* weight decay as AdamW (Loshchilov 2019) instead of in the gradient */

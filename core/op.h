@@ -163,7 +163,7 @@ void gan_workers_close(gan_context *ctx);
 /* Elements a thread should get at once in a memory-bound loop. */
 enum { GAN_GRAIN = 1 << 15 };
 /* Operations of a product that are worth a thread's waking up. */
-#define GAN_WORTH_WAKING 2e7
+#define GAN_WORTH_WAKING 3e6
 
 /* ---- Products (matmul.c) ---- */
 

@@ -153,17 +153,85 @@ static void check_range(const char *what, const char *name, gan_tensor *const p[
                  high, value);
 }
 
+/* Many tensors as one job: pieces of at most GAN_GRAIN numbers, none of two tensors. */
+struct piece {
+    int tensor;
+    int64_t first, length;
+};
+
+struct pieces {
+    struct piece *list; /* the pool's */
+    int64_t count, grain;
+};
+
+static struct pieces cut(gan_context *ctx, int count, gan_tensor *const tensors[])
+{
+    struct pieces pieces = {0};
+    int64_t numbers = 0;
+    for (int i = 0; i < count; i++) {
+        pieces.count += (tensors[i]->numel + GAN_GRAIN - 1) / GAN_GRAIN;
+        numbers += tensors[i]->numel;
+    }
+    pieces.list = gan_scratch(ctx, (size_t)pieces.count * sizeof *pieces.list);
+    struct piece *next = pieces.list;
+    for (int i = 0; i < count; i++)
+        for (int64_t at = 0; at < tensors[i]->numel; at += GAN_GRAIN, next++)
+            *next = (struct piece){i, at, tensors[i]->numel - at < GAN_GRAIN ? tensors[i]->numel - at : GAN_GRAIN};
+    pieces.grain = numbers <= GAN_GRAIN ? pieces.count : 1; /* nobody is woken for so little */
+    return pieces;
+}
+
+struct norm_work {
+    const gan_kernels *kernels;
+    struct piece *pieces;
+    gan_tensor *const *tensors;
+    double *sums;
+};
+
+static void norm_job(void *work, int64_t begin, int64_t end)
+{
+    struct norm_work *w = work;
+    for (int64_t at = begin; at < end; at++) {
+        struct piece piece = w->pieces[at];
+        w->sums[at] = w->kernels->squares(piece.length, w->tensors[piece.tensor]->data + piece.first);
+    }
+}
+
+double gan_norm_of_all(int count, gan_tensor *const tensors[])
+{
+    if (count == 0)
+        return 0;
+    gan_context *ctx = tensors[0]->ctx;
+    for (int i = 1; i < count; i++)
+        gan_check_contexts("norm_of_all", tensors[0], tensors[i]);
+    size_t mark = gan_pool_mark(ctx);
+    struct pieces pieces = cut(ctx, count, tensors);
+    struct norm_work work = {ctx->kernels, pieces.list, tensors,
+                             gan_scratch(ctx, (size_t)pieces.count * sizeof(double))};
+    gan_parallel(ctx, pieces.count, pieces.grain, norm_job, &work);
+    double sum = 0;
+    for (int64_t i = 0; i < pieces.count; i++)
+        sum += work.sums[i];
+    gan_pool_release(ctx, mark);
+    return sqrt(sum);
+}
+
 struct adam_work {
     const gan_kernels *kernels;
     gan_adam_constants k;
-    gan_real *p, *m, *v;
-    const gan_real *g;
+    struct piece *pieces;
+    gan_tensor *const *p, *const *grad, *const *m, *const *v;
 };
 
 static void adam_job(void *work, int64_t begin, int64_t end)
 {
     struct adam_work *w = work;
-    w->kernels->adam(end - begin, w->p + begin, w->g + begin, w->m + begin, w->v + begin, &w->k);
+    for (int64_t at = begin; at < end; at++) {
+        int i = w->pieces[at].tensor;
+        int64_t first = w->pieces[at].first;
+        w->kernels->adam(w->pieces[at].length, w->p[i]->data + first, w->grad[i]->data + first, w->m[i]->data + first,
+                         w->v[i]->data + first, &w->k);
+    }
 }
 
 void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_tensor *const m[], gan_tensor *const v[],
@@ -197,11 +265,17 @@ void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_t
         .decay = (gan_real)(o->decoupled ? 0 : o->weight_decay),
         .shrink = (gan_real)(o->decoupled ? 1 - o->lr * o->weight_decay : 1),
     };
+    gan_context *ctx = p[0]->ctx;
+    size_t mark = gan_pool_mark(ctx);
+    struct pieces pieces = cut(ctx, count, p);
     for (int i = 0; i < count; i++) {
-        struct adam_work work = {p[i]->ctx->kernels, k, gan_write(p[i]), gan_write(m[i]), gan_write(v[i]),
-                                 grad[i]->data};
-        gan_parallel_whole(p[i]->ctx, p[i]->numel, GAN_GRAIN, adam_job, &work);
+        gan_write(p[i]);
+        gan_write(m[i]);
+        gan_write(v[i]);
     }
+    struct adam_work work = {ctx->kernels, k, pieces.list, p, grad, m, v};
+    gan_parallel_whole(ctx, pieces.count, pieces.grain, adam_job, &work);
+    gan_pool_release(ctx, mark);
 }
 
 struct sgd_work {

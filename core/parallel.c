@@ -4,8 +4,12 @@
  * 1. The pieces of a job depend on its size and grain, never on the number of threads: a kernel that
  *    adds up per piece gives the same bytes with any number of threads.
  * 2. Work of a single piece runs on the calling thread; nobody is woken.
- * 3. Threads start at the first job that needs them and end with the context.
- * 4. The caller's floating-point control state is the caller's again afterwards. */
+ * 3. Jobs come in quick succession: who has finished one watches for the next for some microseconds
+ *    before it sleeps. A program that waits longer uses no processor.
+ * 4. The caller waits for those threads that work, never for one that has yet to wake: on a busy
+ *    machine it does the whole job itself rather than stand still.
+ * 5. Threads start at the first job that needs them and end with the context.
+ * 6. The caller's floating-point control state is the caller's again afterwards. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -67,9 +71,10 @@ struct gan_workers {
     pthread_t *ids;
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
-    bool quit;
-    uint64_t job_number; /* raised with each job: tells a worker that there is a new one */
-    int busy;            /* workers that have not yet finished the current job */
+    _Atomic bool quit;
+    _Atomic uint64_t gate;      /* the current job's number, whether it is open, workers inside */
+    _Atomic bool caller_sleeps; /* until nobody is inside, and wants to be woken */
+    int asleep;                 /* workers that wait to be woken; under the lock */
 
     gan_job *job; /* the current job */
     void *work;
@@ -77,6 +82,90 @@ struct gan_workers {
     bool whole; /* not to be left half done by a cancel */
     _Atomic int64_t next;
 };
+
+/* ---- Waiting ---- */
+
+/* How long to watch before sleeping, in turns of some ten nanoseconds: about what waking a thread takes. */
+enum { WATCH = 2000 };
+
+static void breathe(void)
+{
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* The gate's parts. */
+#define INSIDE  ((uint64_t)0xffff)
+#define OPEN    ((uint64_t)1 << 16)
+#define ONE_JOB ((uint64_t)1 << 17)
+
+static uint64_t job_number(uint64_t gate)
+{
+    return gate / ONE_JOB;
+}
+
+static bool is_new(struct gan_workers *w, uint64_t seen)
+{
+    uint64_t gate = w->gate;
+    return (gate & OPEN) && job_number(gate) != seen;
+}
+
+/* Enters the current job, if it is open and another than the last one seen, which it is from now on. */
+static bool enter(struct gan_workers *w, uint64_t *seen)
+{
+    uint64_t gate = w->gate;
+    while ((gate & OPEN) && job_number(gate) != *seen)
+        if (atomic_compare_exchange_weak(&w->gate, &gate, gate + 1)) {
+            *seen = job_number(gate);
+            return true;
+        }
+    return false;
+}
+
+/* The last one out of a closed job wakes the caller who sleeps. */
+static void leave(struct gan_workers *w)
+{
+    uint64_t gate = atomic_fetch_sub(&w->gate, 1) - 1;
+    if (!(gate & (INSIDE | OPEN)) && w->caller_sleeps) {
+        pthread_mutex_lock(&w->lock);
+        pthread_cond_signal(&w->done);
+        pthread_mutex_unlock(&w->lock);
+    }
+}
+
+/* Lets nobody in any more, and waits for those inside. */
+static void close_job(struct gan_workers *w)
+{
+    atomic_fetch_and(&w->gate, ~OPEN);
+    for (int i = 0; i < WATCH && (w->gate & INSIDE); i++)
+        breathe();
+    if (!(w->gate & INSIDE))
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->caller_sleeps = true;
+    while (w->gate & INSIDE)
+        pthread_cond_wait(&w->done, &w->lock);
+    w->caller_sleeps = false;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void await_job(struct gan_workers *w, uint64_t seen)
+{
+    for (int i = 0; i < WATCH; i++) {
+        if (is_new(w, seen) || w->quit)
+            return;
+        breathe();
+    }
+    pthread_mutex_lock(&w->lock);
+    w->asleep++;
+    while (!w->quit && !is_new(w, seen))
+        pthread_cond_wait(&w->wake, &w->lock);
+    w->asleep--;
+    pthread_mutex_unlock(&w->lock);
+}
 
 static void run_pieces(struct gan_workers *w)
 {
@@ -94,20 +183,13 @@ static void *worker(void *argument)
     struct gan_workers *w = argument;
     uint64_t seen = 0;
     enter_kernel();
-    pthread_mutex_lock(&w->lock);
-    for (;;) {
-        while (!w->quit && w->job_number == seen)
-            pthread_cond_wait(&w->wake, &w->lock);
-        if (w->quit)
-            break;
-        seen = w->job_number;
-        pthread_mutex_unlock(&w->lock);
-        run_pieces(w);
-        pthread_mutex_lock(&w->lock);
-        if (--w->busy == 0)
-            pthread_cond_signal(&w->done);
+    while (!w->quit) {
+        await_job(w, seen);
+        if (enter(w, &seen)) {
+            run_pieces(w);
+            leave(w);
+        }
     }
-    pthread_mutex_unlock(&w->lock);
     return NULL;
 }
 
@@ -130,8 +212,9 @@ static void notice_fork(struct gan_workers *w)
     if (w->process == getpid())
         return;
     w->process = getpid();
-    w->started = w->busy = 0;
-    w->job_number = 0;
+    w->started = w->asleep = 0;
+    w->gate = 0;
+    w->caller_sleeps = false;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
     pthread_cond_init(&w->done, NULL);
@@ -197,21 +280,18 @@ void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, 
         notice_fork(w);
         if (w->started < w->threads - 1)
             start_workers(w);
-        pthread_mutex_lock(&w->lock);
         w->job = job;
         w->work = work;
         w->count = count;
         w->grain = grain;
         w->next = 0;
-        w->busy = w->started;
-        w->job_number++;
-        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_lock(&w->lock); /* whoever is about to sleep sees the new job */
+        w->gate = (job_number(w->gate) + 1) * ONE_JOB | OPEN;
+        if (w->asleep)
+            pthread_cond_broadcast(&w->wake);
         pthread_mutex_unlock(&w->lock);
         run_pieces(w);
-        pthread_mutex_lock(&w->lock);
-        while (w->busy)
-            pthread_cond_wait(&w->done, &w->lock);
-        pthread_mutex_unlock(&w->lock);
+        close_job(w);
     }
     leave_kernel(before);
     if (ctx->cancelled && !w->whole)

@@ -123,6 +123,7 @@ typedef struct gan_kernels {
 
     gan_real (*sum)(int64_t n, const gan_real *x);
     bool (*all_finite)(int64_t n, const gan_real *x);
+    double (*squares)(int64_t n, const gan_real *x); /* sum of x^2, which no float overflows */
     void (*axpy)(int64_t n, gan_real a, const gan_real *x, gan_real *y); /* y += a*x */
 
     /* By channel, over rows of c numbers; the accumulators are added to. */

@@ -277,6 +277,21 @@ static bool all_finite(int64_t n, const gan_real *x)
     return true;
 }
 
+static double squares(int64_t n, const gan_real *x)
+{
+    double lanes[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lanes[j] += (double)x[i + j] * (double)x[i + j];
+    for (; i < n; i++)
+        lanes[i % LANES] += (double)x[i] * (double)x[i];
+    for (int width = LANES / 2; width; width /= 2)
+        for (int j = 0; j < width; j++)
+            lanes[j] += lanes[j + width];
+    return lanes[0];
+}
+
 static void axpy(int64_t n, gan_real a, const gan_real *restrict x, gan_real *restrict y)
 {
     for (int64_t i = 0; i < n; i++)
@@ -381,6 +396,7 @@ const gan_kernels NAME(gan_kernels_, GAN_KERNEL_SET) = {
               [GAN_SCORE_TANH] = score_tanh},
     .sum = sum,
     .all_finite = all_finite,
+    .squares = squares,
     .axpy = axpy,
     .column_sums = column_sums,
     .column_squares = column_squares,

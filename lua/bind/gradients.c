@@ -235,6 +235,30 @@ static int sgd_(lua_State *L)
     return 0;
 }
 
+struct norm_work {
+    int count;
+    gan_tensor **tensors;
+    double norm;
+};
+
+static void norm_work(gan_context *ctx, void *argument)
+{
+    struct norm_work *w = argument;
+    (void)ctx;
+    w->norm = gan_norm_of_all(w->count, w->tensors);
+}
+
+/* core.norm_of_all(list of tensors) -> number */
+static int norm_of_all(lua_State *L)
+{
+    lua_settop(L, 1);
+    struct norm_work w = {0};
+    w.tensors = ganlua_check_tensors(L, 1, "norm_of_all", "tensors", &w.count);
+    ganlua_enter(L, norm_work, &w);
+    lua_pushnumber(L, w.norm);
+    return 1;
+}
+
 /* core.all_finite(tensor or list of tensors) -> boolean */
 static int all_finite(lua_State *L)
 {
@@ -292,16 +316,10 @@ static int set_tag(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"profile_begin", profile_begin},
-                                     {"profile_end", profile_end},
-                                     {"set_tag", set_tag},
-                                     {"grad", grad},
-                                     {"set_recording", set_recording},
-                                     {"no_grad", no_grad},
-                                     {"adam_", adam_},
-                                     {"sgd_", sgd_},
-                                     {"all_finite", all_finite},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"profile_begin", profile_begin}, {"profile_end", profile_end}, {"set_tag", set_tag}, {"grad", grad},
+    {"set_recording", set_recording}, {"no_grad", no_grad},         {"adam_", adam_},     {"sgd_", sgd_},
+    {"all_finite", all_finite},       {"norm_of_all", norm_of_all}, {NULL, NULL}};
 
 void ganlua_add_gradients(lua_State *L)
 {

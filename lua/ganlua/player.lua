@@ -54,13 +54,6 @@ local function culprit(self, gradients)
   end
 end
 
--- The Euclidean norm of all gradients together.
-local function norm_of(gradients)
-  local squares = 0
-  for _, gradient in ipairs(gradients) do squares = squares + gradient:norm():item() ^ 2 end
-  return math.sqrt(squares)
-end
-
 -- The number in a loss or a penalty. Raises, naming iteration and player, where there is no finite one.
 local function value_of(self, iteration, what, loss)
   if not core.is_tensor(loss) or loss:numel() ~= 1 then
@@ -115,10 +108,11 @@ end
 ---@param gradients ganlua.tensor[]
 ---@return number
 function player.norm(self, iteration, gradients)
-  if not core.all_finite(gradients) then
+  local norm = core.norm_of_all(gradients)
+  if norm - norm ~= 0 then
     check.fail("iteration %d, %s: the gradient of '%s' is not finite", iteration, self.name, culprit(self, gradients))
   end
-  return core.no_grad(norm_of, gradients)
+  return norm
 end
 
 local function scale(gradients, factor)

@@ -1,6 +1,7 @@
 -- Optimisers against their formulas worked by hand, and what happens to their state when the setting changes.
 
 local gan = require "ganlua"
+local core = require "ganlua.core"
 
 local function near(wanted, got)
   for i, value in ipairs(wanted) do assert.is_near(value, got:totable()[i], 5e-6) end
@@ -225,5 +226,25 @@ describe("a setting", function()
       "adam: option 'lr' must be a number >= 0 or a curve, got %-1")
     assert.error_matches(function() gan.optim.adam { betas = { 0.5 } } end, "adam: option 'betas' must be two numbers")
     assert.error_matches(function() gan.optim.adam { beta = { 0.5, 0.9 } } end, "did you mean 'betas'")
+  end)
+end)
+
+describe("core.norm_of_all", function()
+  it("is the norm of all numbers together", function()
+    assert.equal(0, core.norm_of_all {})
+    assert.is_near(13, core.norm_of_all { gan.tensor { 3, 4 }, gan.tensor { { 12 } } }, 1e-12)
+    local a, b, sum = gan.randn(300, 217), gan.randn(5), 0
+    for _, t in ipairs { a, b } do sum = sum + t:square():sum():item() end
+    assert.is_near(math.sqrt(sum), core.norm_of_all { a, gan.zeros(0), b }, 1e-3)
+  end)
+
+  it("overflows for no finite numbers, and for every other one", function()
+    assert.is_near(1, core.norm_of_all { gan.full({ 4 }, 1e38) } / 2e38, 1e-6)
+    for _, odd in ipairs { 1 / 0, -1 / 0, 0 / 0 } do
+      local t = gan.zeros(1000)
+      t:set_(777, odd)
+      local norm = core.norm_of_all { gan.ones(3), t }
+      assert.is_true(norm - norm ~= 0)
+    end
   end)
 end)
