@@ -1,11 +1,11 @@
--- Eight schedules on the ring at equal moves, five seeds each: who finds the modes? `ganlua schedules.lua`, two minutes
+-- Eight schedules on the ring at equal moves, five seeds each: who finds the modes? `ganlua schedules.lua`, a minute
 -- on two cores. Every run is 3,000 moves (both players at once count as two, and a look ahead as many again). Prints
 --
 --     schedule         modes of 8    high quality
 --     follow         8.00 +- 0.00     57 +-  2 %
 --     alternate      5.00 +- 1.84     14 +-  4 %     and six more; +- is the standard error of the mean
 --
--- and draws runs/schedules-sweep/modes.png. `--set first=11` plays seeds 11 to 15; on 11 to 14 `follow` was chosen on.
+-- and draws runs/schedules-sweep/modes.png. `follow` was chosen on seeds 11 to 14 (`--set first=11`).
 
 local gan = require "ganlua"
 local nn, schedule = gan.nn, gan.schedule

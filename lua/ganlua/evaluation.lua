@@ -151,7 +151,9 @@ local function unrolled_scores(self)
   for _ = 1, s.unroll.steps do
     local gradients = core.grad(s.loss.d(real, fake), parameters, { create_graph = true, unused = "zero" })
     parameters, state = optimizer:ahead(state, parameters, gradients, s.unroll.lr)
-    local judge = module:with(parameters)
+    local by_name = {}
+    for i, name in ipairs(self.game.players.discriminator.names) do by_name[name] = parameters[i] end
+    local judge = module:with(by_name)
     real, fake = judge(self.real), judge(self.fake)
   end
   self.game.streams:leave()

@@ -8,6 +8,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local curve = require "ganlua.curve"
 local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
 local penalties = require "ganlua.penalty.define"
@@ -53,7 +54,8 @@ function game.new(options)
   }
   self.recorder = recorders.new(self.streams)
   if self.ema then
-    self.ema_parameters, self.ema_buffers = self.ema:parameters(), players.buffers(self.ema)
+    self.averaged, self.ema_parameters = options.generator:parameters(), self.ema:parameters()
+    self.ema_buffers = players.buffers(self.ema)
   end
   return self
 end
@@ -125,7 +127,7 @@ end
 local function follow(self, decay)
   local player = self.players.generator
   for i, average in ipairs(self.ema_parameters) do
-    core.lerp_(average, player.parameters[i], 1 - decay)
+    core.lerp_(average, self.averaged[i], 1 - decay)
   end
   for i, place in ipairs(player.buffers) do
     local copy = self.ema_buffers[i]
@@ -136,6 +138,9 @@ end
 -- Plays a move; returns what each mover measured, by name.
 local function play(self, kind, overrides)
   local s = move_options.resolve(self, kind, overrides)
+  for _, player in pairs(self.players) do
+    if player.fade then players.go_on_fading(player, self.iteration) end
+  end
   local move <close> = begin(self, s)
   local due = {}
   for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end
@@ -246,6 +251,34 @@ end
 function Game:set(settings)
   local _ <close> = self.recorder:say("set", settings)
   move_options.set(self, settings)
+end
+
+--- Brings in the next stage of networks that grow (gan.nn.growing_generator and growing_discriminator), of both
+--- players. It is faded in: `fade` is a curve from 0 to 1 (how much it counts beside the stage below), over each
+--- player's moves from here on; `over` says in how many of them by a straight line. `to` says which stage, and does
+--- nothing where that has been reached. What the optimisers remember stays, new parameters join them with nothing.
+---@param options? { over: integer?, fade: number|function|ganlua.curve|nil, to: integer? }
+function Game:grow(options)
+  local o = check.options("game:grow", options, {
+    over = { type = "integer", min = 1 }, fade = curve.option { min = 0, max = 1 }, to = { type = "integer", min = 1 },
+  })
+  local _ <close> = self.recorder:say("grow", options or {})
+  local fade, grows = o.fade or o.over and curve.linear { from = 0, to = 1, over = o.over } or 1, false
+  for name, player in pairs(self.players) do
+    local stages = player.growing and player.growing.stages
+    local stage = stages and (o.to or player.stage + 1)
+    if stages and stage > stages then
+      check.fail("game:grow: the %s has %d stages, no stage %d", name, stages, stage)
+    end
+    grows = grows or stages
+  end
+  if not grows then
+    check.fail("game:grow: neither network grows: see gan.nn.growing_generator and gan.nn.growing_discriminator")
+  end
+  for _, player in pairs(self.players) do
+    local stage = player.growing and (o.to or player.stage + 1)
+    if stage and stage > player.stage then players.grow(player, stage, fade, self.iteration) end
+  end
 end
 
 --- Closes the iteration: it is counted and logged, and sampled and saved where it is time to.

@@ -20,6 +20,7 @@ local optim = {}
 ---@field m? ganlua.tensor[] adam: running mean of the gradients
 ---@field v? ganlua.tensor[] adam, rmsprop: running mean of their squares
 ---@field velocity? ganlua.tensor[] sgd and rmsprop with momentum
+---@field since? integer[] by parameter, how many steps were made before it joined; absent: none
 ---@field last? ganlua.tensor[] optimistic_adam: where the last step went, at a learning rate of 1
 
 local lr_bounds = curve.option({ min = 0 }).curve
@@ -60,7 +61,43 @@ local function fits(self, state)
     if not state[buffer] then return false end
   end
   for _ in pairs(state) do count = count + 1 end
-  return count == #self.buffers + 1
+  return count == #self.buffers + (state.since and 2 or 1)
+end
+
+--- Takes parameters into a state that were not there before, at the list's end: nothing is remembered of them, and
+--- their steps are counted from now (Adam corrects its means by that count).
+---@param state ganlua.optimizer_state
+---@param parameters ganlua.tensor[] the old ones, and the new ones after them
+function optim.join(state, parameters)
+  state.since = state.since or {}
+  for i = 1, #parameters do
+    local known = false
+    for key, list in pairs(state) do
+      if type(list) == "table" and key ~= "since" then
+        known = known or list[i] ~= nil
+        list[i] = list[i] or core.zeros(parameters[i]:shape())
+      end
+    end
+    state.since[i] = state.since[i] or known and 0 or state.step
+  end
+end
+
+-- Calls f(step, slice) for each run of parameters that have made as many steps: slice(list) is its part of a list.
+local function by_age(state, count, f)
+  if not state.since then return f(state.step + 1, function(list) return list end) end
+  local first = 1
+  while first <= count do
+    local last = first
+    while last < count and state.since[last + 1] == state.since[first] do last = last + 1 end
+    local from, to = first, last
+    f(state.step + 1 - state.since[first], function(list) return table.move(list, from, to, 1, {}) end)
+    first = last + 1
+  end
+end
+
+-- How many steps parameter i has made, the one in the making included.
+local function age(state, i)
+  return state.step + 1 - (state.since and state.since[i] or 0)
 end
 
 --- Changes the parameters in place by one step, and the state with them. The state of an optimiser with other buffers
@@ -151,10 +188,9 @@ end
 
 local function adam(name, o, decoupled)
   local function function_of(state, parameters, gradients, lr)
-    local step = state.step + 1
-    local correct_m, correct_v = 1 - o.betas[1] ^ step, 1 - o.betas[2] ^ step
-    local new, next_state = {}, { step = step, m = {}, v = {} }
+    local new, next_state = {}, { step = state.step + 1, m = {}, v = {}, since = state.since }
     for i, p in ipairs(parameters) do
+      local correct_m, correct_v = 1 - o.betas[1] ^ age(state, i), 1 - o.betas[2] ^ age(state, i)
       local g = decoupled and gradients[i] or gradients[i] + p * o.weight_decay
       local m = state.m[i] * o.betas[1] + g * (1 - o.betas[1])
       local v = state.v[i] * o.betas[2] + g:square() * (1 - o.betas[2])
@@ -166,10 +202,12 @@ local function adam(name, o, decoupled)
     return new, next_state
   end
   return setting(name, o, { "m", "v" }, function(_, state, parameters, gradients, lr)
-    core.adam_(parameters, gradients, state.m, state.v, {
-      lr = lr, beta1 = o.betas[1], beta2 = o.betas[2], eps = o.eps, weight_decay = o.weight_decay,
-      decoupled = decoupled, step = state.step + 1,
-    })
+    by_age(state, #parameters, function(step, slice)
+      core.adam_(slice(parameters), slice(gradients), slice(state.m), slice(state.v), {
+        lr = lr, beta1 = o.betas[1], beta2 = o.betas[2], eps = o.eps, weight_decay = o.weight_decay,
+        decoupled = decoupled, step = step,
+      })
+    end)
   end, function_of)
 end
 
@@ -196,9 +234,8 @@ end
 function optim.optimistic_adam(options)
   local o = adam_options("optimistic_adam", options, 0)
   local function update(state, parameters, gradients, lr)
-    local step = state.step + 1
-    local correct_m, correct_v = 1 - o.betas[1] ^ step, 1 - o.betas[2] ^ step
     for i, p in ipairs(parameters) do
+      local correct_m, correct_v = 1 - o.betas[1] ^ age(state, i), 1 - o.betas[2] ^ age(state, i)
       local g, m, v, last = gradients[i], state.m[i], state.v[i], state.last[i]
       if o.weight_decay > 0 then g = g + p * o.weight_decay end
       core.lerp_(m, g, 1 - o.betas[1])
@@ -251,7 +288,7 @@ function optim.sgd(options)
     weight_decay = { type = "number", min = 0, default = 0 },
   })
   local function function_of(state, parameters, gradients, lr)
-    local new, next_state = {}, { step = state.step + 1, velocity = state.velocity and {} }
+    local new, next_state = {}, { step = state.step + 1, velocity = state.velocity and {}, since = state.since }
     for i, p in ipairs(parameters) do
       local direction = gradients[i] + p * o.weight_decay
       if state.velocity then

@@ -3,7 +3,9 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local growth = require "ganlua.growth"
 local nn_state = require "ganlua.nn.state"
+local optim = require "ganlua.optim"
 
 local player = {}
 
@@ -11,7 +13,11 @@ local player = {}
 ---@field name string
 ---@field module ganlua.module
 ---@field optimizer ganlua.optimizer
----@field parameters ganlua.tensor[]
+---@field parameters ganlua.tensor[] those that take part: not of stages that game:grow has not brought in
+---@field names string[] theirs
+---@field growing table? see growth.of
+---@field stage integer? of a network that grows
+---@field fade table? how the newest stage comes in
 ---@field buffers table[] as player.buffers has them
 ---@field moments ganlua.optimizer_state?
 ---@field memory table<string, table<string, number>> what each penalty remembers, by its name
@@ -34,22 +40,55 @@ end
 ---@param optimizer ganlua.optimizer
 ---@return ganlua.player
 function player.new(name, module, optimizer)
-  return {
+  local self = {
     name = name,
     module = module,
     optimizer = optimizer,
-    parameters = module:parameters(),
+    growing = growth.of(module),
     buffers = player.buffers(module),
     memory = {},
     moves = 0,
   }
+  player.refresh(self)
+  return self
+end
+
+--- Takes up the stage that the network is at, where it was loaded and is at another now.
+---@param self ganlua.player
+function player.refresh(self)
+  local stage = self.growing and growth.stage(self.growing) or 1
+  if stage == self.stage then return end
+  self.stage, self.fade = stage, nil
+  self.parameters, self.names = growth.parameters(self.module, self.growing, stage)
+end
+
+--- Brings in the stages up to one; the newest comes in as `fade` says. What the optimiser remembers of the others
+--- stays, of the new ones it remembers nothing.
+---@param self ganlua.player
+---@param stage integer
+---@param fade number|function|ganlua.curve
+---@param iteration integer
+function player.grow(self, stage, fade, iteration)
+  self.stage, self.fade = stage, { curve = fade, move = self.moves, iteration = iteration }
+  self.parameters, self.names = growth.parameters(self.module, self.growing, stage)
+  if self.moments then optim.join(self.moments, self.parameters) end
+  growth.set(self.growing, stage, growth.weight(self.fade, self.moves, iteration))
+end
+
+--- Lets the newest stage count as its fade says now.
+---@param self ganlua.player
+---@param iteration integer
+function player.go_on_fading(self, iteration)
+  local weight = growth.weight(self.fade, self.moves, iteration)
+  if weight ~= self.fade.weight then
+    growth.set(self.growing, self.stage, weight)
+    self.fade.weight = weight
+  end
 end
 
 -- Names the first parameter whose gradient is not finite.
 local function culprit(self, gradients)
-  local place = 0
-  for name in self.module:named_parameters() do
-    place = place + 1
+  for place, name in ipairs(self.names) do
     if not core.all_finite(gradients[place]) then return name end
   end
 end
@@ -82,7 +121,9 @@ function player.gradients(self, iteration, loss, penalty, consume)
     penalty = penalty and value_of(self, iteration, "penalty", penalty),
   }
   if penalty then loss = loss + penalty end
-  return core.grad(loss, self.parameters, consume and consuming or nil), measured
+  -- A stage whose head has been taken over from has a part that nothing depends on any more.
+  local how = self.growing and { consume = consume, unused = "zero" } or consume and consuming or nil
+  return core.grad(loss, self.parameters, how), measured
 end
 
 --- Adds a share of gradients, which are freed or taken over, to a sum of such.

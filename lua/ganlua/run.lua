@@ -15,6 +15,7 @@ local history = require "ganlua.history"
 local journal = require "ganlua.journal"
 local metrics_log = require "ganlua.metrics_log"
 local plain = require "ganlua.plain"
+local player_module = require "ganlua.player"
 local progress = require "ganlua.progress"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
@@ -126,6 +127,7 @@ local function take(self, saved)
   for name, player in pairs(played.players) do
     player.moves, player.moments = counters.moves[name], saved.moments[name]
     player.memory = counters.penalties and counters.penalties[name] or {}
+    player_module.refresh(player)
   end
   played.streams.seed, self.options.seed = counters.seed, counters.seed
   played.streams:load_state(counters.streams)

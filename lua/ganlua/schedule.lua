@@ -26,6 +26,7 @@
 
 local check = require "ganlua.check"
 local combine = require "ganlua.schedule.combine"
+local curve = require "ganlua.curve"
 local defining = require "ganlua.schedule.define"
 
 local schedule = {
@@ -152,6 +153,31 @@ function schedule.balance(options)
         if d_rests then accuracy = g.accuracy end
       end
       game:next()
+    end
+  end)
+end
+
+---- Growing -------------------------------------------------------------------------------------------------------
+
+--- Networks that grow (gan.nn.growing_generator and growing_discriminator): `iterations` at each stage, a new one being
+--- faded in over the first `fade` of them (half, unless said otherwise). Karras 2018.
+---@param options { stages: integer, iterations: integer, fade: integer?, discriminator: integer?, generator: integer? }
+function schedule.progressive(options)
+  local o = check.options("schedule.progressive", options, {
+    stages = { type = "integer", min = 1, required = true },
+    iterations = { type = "integer", min = 1, required = true },
+    fade = { type = "integer", min = 1 },
+    discriminator = moves_option(1),
+    generator = moves_option(1),
+  })
+  o.fade = o.fade or math.max(1, o.iterations // 2)
+  local fade = curve.linear { from = 0, to = 1, over = o.fade, by = "iteration" }
+  local text = ("progressive{fade=%d, iterations=%d, stages=%d}"):format(o.fade, o.iterations, o.stages)
+  return named(text, o.stages * o.iterations, function(game, from)
+    from = begin(game, from, o.stages * o.iterations)
+    for stage = 1, o.stages do
+      if stage > 1 then game:grow { to = stage, fade = fade } end
+      play(game, o, from + stage * o.iterations)
     end
   end)
 end

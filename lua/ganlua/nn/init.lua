@@ -15,7 +15,7 @@ local nn = {
 }
 
 for _, family in ipairs {
-  "container", "linear", "conv", "norm", "spectral_norm", "activation", "shape", "resample", "dropout",
+  "container", "linear", "conv", "norm", "spectral_norm", "activation", "shape", "resample", "dropout", "growing",
 } do
   for name, constructor in pairs(require("ganlua.nn." .. family)) do nn[name] = constructor end
 end
