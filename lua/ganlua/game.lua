@@ -74,11 +74,12 @@ local undo = {
 
 -- Call as `local move <close> = begin(self, s)`; set move.done at the end.
 local function begin(self, s)
-  local kept = {}
-  for name, player in pairs(self.players) do kept[name] = players.snapshot(player, s.extragradient) end
   return setmetatable({
     game = self,
-    kept = kept,
+    kept = {
+      discriminator = players.snapshot(self.players.discriminator, s.extragradient),
+      generator = players.snapshot(self.players.generator, s.extragradient),
+    },
     streams = self.streams:mark(),
     data = self.data.load_state and self.data:state(),
   }, undo)
@@ -138,9 +139,9 @@ end
 -- Plays a move; returns what each mover measured, by name.
 local function play(self, kind, overrides)
   local s = move_options.resolve(self, kind, overrides)
-  for _, player in pairs(self.players) do
-    if player.fade then players.go_on_fading(player, self.iteration) end
-  end
+  local D, G = self.players.discriminator, self.players.generator
+  if D.fade then players.go_on_fading(D, self.iteration) end
+  if G.fade then players.go_on_fading(G, self.iteration) end
   local move <close> = begin(self, s)
   local due = {}
   for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end

@@ -123,6 +123,7 @@ end
 ---@field clock table<string, ganlua.clock> by player
 ---@field loss table
 ---@field batch integer
+---@field changes boolean? whether any of the numbers below may be another in the next move
 ---@field micro_batch integer at most batch: the gradients of so many samples are taken at a time
 ---@field optimizer table<string, ganlua.optimizer> by player
 ---@field lr table<string, number> by player
@@ -150,10 +151,20 @@ local function settled(game, kind, given)
     if kind == "both" and optimizer then optimizer = optimizer[name] end
     s.optimizer[name] = optimizer or game.players[name].optimizer
     s.clock[name] = {}
+    local lr = s.optimizer[name].lr
+    if type(lr) == "number" then s.lr[name] = lr else s.changes = true end
   end
-  for _, name in ipairs { "clip", "noise", "top_k" } do s.told[name] = given[name] or usual[name] end
-  s.told.ema = given.ema or usual.ema
-  s.told.unroll = given.unroll or usual.unroll
+  for _, name in ipairs { "clip", "noise", "top_k" } do
+    local value = given[name] or usual[name]
+    s.told[name] = value
+    if value ~= nil and type(value) ~= "number" then s.changes = true end
+  end
+  s.told.ema, s.told.unroll = given.ema or usual.ema, given.unroll or usual.unroll
+  if s.told.ema or s.told.unroll then s.changes = true end
+  if not s.changes then
+    s.noise, s.top_k = s.told.noise, s.told.top_k
+    for _, name in ipairs(s.movers) do s.clip[name] = s.told.clip end
+  end
   s.micro_batch = math.min(given.micro_batch or usual.micro_batch or s.batch, s.batch)
   return s
 end
@@ -164,11 +175,31 @@ local function number_of(s, name, clock)
   return curve.at(value, clock, ("%s: %s"):format(s.where, name), move_options.rows[name].curve)
 end
 
---- The learning rate of an optimiser at a moment; nil where it has none.
+-- The learning rate of an optimiser at a moment; nil where it has none.
 local function rate_of(s, optimizer, clock, name)
   local lr = optimizer.lr
   if type(lr) ~= "function" and type(lr) ~= "table" then return lr end
   return curve.at(lr, clock, ("%s: %s's lr"):format(s.where, name), optimizer.lr_bounds)
+end
+
+-- What a curve, an average or a look ahead gives at this moment.
+local function numbers(game, s, clock)
+  local told = s.told
+  for name, its in pairs(s.clock) do
+    s.lr[name] = rate_of(s, s.optimizer[name], its, name)
+    s.clip[name] = number_of(s, "clip", its)
+  end
+  s.noise = number_of(s, "noise", clock)
+  s.top_k = number_of(s, "top_k", s.clock.generator or clock)
+  if told.ema and s.clock.generator then
+    s.ema_decay = curve.at(told.ema.decay, s.clock.generator, "ema: decay", ema_rows.decay.curve)
+  end
+  if told.unroll then
+    local player = game.players.discriminator
+    local optimizer = told.unroll.optimizer or player.optimizer
+    local lr = rate_of(s, optimizer, { move = player.moves, iteration = game.iteration }, "discriminator")
+    s.unroll = { steps = told.unroll.steps, optimizer = optimizer, lr = lr }
+  end
 end
 
 --- The settings of a move; they are good until the next one is asked for.
@@ -184,25 +215,14 @@ function move_options.resolve(game, kind, overrides)
   else
     s = settled(game, kind, checked(game, "game:" .. kind, kind, overrides))
   end
-  for name, clock in pairs(s.clock) do
-    clock.move, clock.iteration = game.players[name].moves, game.iteration
-    s.lr[name] = rate_of(s, s.optimizer[name], clock, name)
-    s.clip[name] = number_of(s, "clip", clock)
+  local movers, clock = s.movers, s.clock[s.movers[1]]
+  for i = 1, #movers do
+    local name = movers[i]
+    local its = s.clock[name]
+    its.move, its.iteration = game.players[name].moves, game.iteration
   end
-
-  local clock, told = s.clock[s.movers[1]], s.told
   s.loss = s.loss_given.at and s.loss_given.at(clock) or s.loss_given
-  s.noise = number_of(s, "noise", clock)
-  s.top_k = number_of(s, "top_k", s.clock.generator or clock)
-  if told.ema and s.clock.generator then
-    s.ema_decay = curve.at(told.ema.decay, s.clock.generator, "ema: decay", ema_rows.decay.curve)
-  end
-  if told.unroll then
-    local player = game.players.discriminator
-    local optimizer = told.unroll.optimizer or player.optimizer
-    local lr = rate_of(s, optimizer, { move = player.moves, iteration = game.iteration }, "discriminator")
-    s.unroll = { steps = told.unroll.steps, optimizer = optimizer, lr = lr }
-  end
+  if s.changes then numbers(game, s, clock) end
   return s
 end
 

@@ -196,8 +196,12 @@ end
 ---@param written boolean
 ---@return table
 function player.snapshot(self, written)
-  local kept = { buffers = {}, memory = copy_of(self.memory, false), moments = self.moments }
-  for i, place in ipairs(self.buffers) do kept.buffers[i] = place[1][place[2]] end
+  local kept = { moments = self.moments }
+  kept.memory = next(self.memory) and copy_of(self.memory, false) or nil
+  if #self.buffers > 0 then
+    kept.buffers = {}
+    for i, place in ipairs(self.buffers) do kept.buffers[i] = place[1][place[2]] end
+  end
   if written then
     kept.moments, kept.parameters = copy_of(self.moments, true), copy_of(self.parameters, true)
   end
@@ -209,7 +213,7 @@ end
 ---@param kept table
 function player.restore(self, kept)
   for i, place in ipairs(self.buffers) do place[1][place[2]] = kept.buffers[i] end
-  self.memory, self.moments = kept.memory, kept.moments
+  self.memory, self.moments = kept.memory or {}, kept.moments
   player.return_to(self, kept)
 end
 

@@ -99,6 +99,8 @@ local function options_at(self, clock)
   return o
 end
 
+local nothing <const> = {} -- never written
+
 --- The penalties of a list that a player's move computes this time, each with its options and its memory; their counts
 --- go one up. The field `listed` says whether there are any that add something, now or another time.
 ---@param list ganlua.penalty[]
@@ -106,6 +108,7 @@ end
 ---@param clock ganlua.clock
 ---@return { penalty: ganlua.penalty, options: table, memory: table }[]
 function penalty.due(list, player, clock)
+  if #list == 0 then return nothing end
   local due, times = {}, {}
   for _, each in ipairs(list) do
     if each.player == player.name or each.player == "both" then
