@@ -148,6 +148,9 @@ local function sorted_keys(t)
   return keys
 end
 
+-- The names of the options of a spec, in order. A spec does not change once it was used.
+local names_of = setmetatable({}, { __mode = "k" })
+
 --- Checks a table of options and returns a copy of it with the defaults filled in.
 ---@param where string how messages begin, e.g. "conv2d"
 ---@param given table? what the user wrote; nil is {}
@@ -158,7 +161,8 @@ function check.options(where, given, spec)
   if type(given) ~= "table" then
     check.fail("%s: options must be a table {name = value}, got %s", where, check.describe(given))
   end
-  local names = sorted_keys(spec)
+  local names = names_of[spec] or sorted_keys(spec)
+  names_of[spec] = names
   for key in pairs(given) do
     if type(key) ~= "string" then
       check.fail("%s: options have names, got %s at place %s%s", where, check.describe(given[key]), tostring(key),

@@ -86,19 +86,21 @@ local function plain_plots()
 end
 
 -- Plays a schedule uncut, then cut at every move (or every `step`-th one) and gone on with; all folders must be alike.
-local function survives_every_cut(schedule, step)
+-- `changes()` makes other options, where there are some.
+local function survives_every_cut(schedule, step, changes)
   local _ <close> = plain_plots()
-  local whole = gan.train(options(new_path(), schedule))
+  changes = changes or function() end
+  local whole = gan.train(options(new_path(), schedule, changes()))
   local wanted, samples = contents(whole.folder), whole:sample(2):totable()
   local moves = whole.game.players.discriminator.moves + whole.game.players.generator.moves
   local calls = 0
   for k = 1, moves, step or 1 do
     local path = new_path()
-    local done, message = cut_at(k, gan.trainer(options(path, schedule)))
+    local done, message = cut_at(k, gan.trainer(options(path, schedule, changes())))
     if done then break end -- both players may move in one call
     assert.matches("interrupted", message)
     calls = k
-    local run = gan.train(options(path, schedule))
+    local run = gan.train(options(path, schedule, changes()))
     assert.equal(path, run.folder)
     local found = contents(path)
     for name, text in pairs(wanted) do
@@ -128,6 +130,41 @@ describe("a run that was cut off and is unchanged", function()
       { discriminator = 1, iterations = 20 }, { generator = 2, iterations = 5 },
       { discriminator = 1, generator = 2, iterations = 10 },
     })))
+  end)
+
+  it("ends with the bytes of the uncut one: balance, switch_loss, stop_when, sequence with game:set", function()
+    local function low(_, d) return d and d.accuracy < 0.6 end
+    local moves = survives_every_cut(gan.schedule.sequence {
+      gan.schedule.balance { low = 0.5, high = 0.6, patience = 2, iterations = 10 },
+      { loss = gan.loss.nonsaturating {}, batch = 4, micro_batch = 2, clip = 0.1, penalties = {},
+        optimizer = { discriminator = gan.optim.sgd { lr = gan.curve.warmup { to = 0.1, over = 20 } } } },
+      gan.schedule.stop_when(low, gan.schedule.stop_when(function(game) return game.iteration == 15 end,
+        gan.schedule.alternate { iterations = 20 })),
+      gan.schedule.switch_loss {
+        { at = 2, loss = gan.loss.least_squares {} }, { when = low, loss = gan.loss.hinge {} },
+        schedule = gan.schedule.simultaneous { iterations = 10 },
+      },
+    })
+    assert.is_true(moves >= 30)
+  end)
+
+  it("ends with the bytes of the uncut one: progressive", function()
+    local function growing()
+      return {
+        generator = nn.growing_generator {
+          { block = nn.sequential { nn.linear { out = 12 }, nn.reshape { 2, 2, 3 } },
+            head = nn.conv2d { out = 1, kernel = 1 } },
+          { block = nn.sequential { nn.upsample {}, nn.conv2d { out = 3, kernel = 3, pad = 1 }, nn.batch_norm {} },
+            head = nn.conv2d { out = 1, kernel = 1 } },
+        },
+        discriminator = nn.growing_discriminator {
+          { block = nn.sequential { nn.flatten {}, nn.linear { out = 1 } }, head = nn.conv2d { out = 3, kernel = 1 } },
+          { block = nn.avg_pool { kernel = 2 }, head = nn.conv2d { out = 3, kernel = 1 } },
+        },
+      }
+    end
+    local schedule = gan.schedule.progressive { stages = 2, iterations = 15, fade = 6 }
+    assert.equal(60, (survives_every_cut(schedule, 1, growing)))
   end)
 
   it("ends with the bytes of the uncut one: nested coroutines", function()
