@@ -186,3 +186,20 @@ describe("gan.sweep", function()
       sweep({ "script.lua" }, "require('ganlua').report(3)").err, 1, true)
   end)
 end)
+
+describe("examples/schedules.lua", function()
+  it("compares eight schedules in a table and a picture", function()
+    local out = shell.folder()
+    local result = shell.run_ganlua({ "--out", out, "--set", "moves=400", "--set", "seeds=1",
+      folder .. "../../examples/schedules.lua" }, { cwd = ".", timeout = 120 })
+    assert.equal("", result.err)
+    assert.equal(0, result.code)
+    for _, name in ipairs {
+      "alternate", "two for D", "five for D", "simultaneous", "extragradient", "balance", "phases", "follow",
+    } do
+      assert.matches("\n" .. name .. " +%d%.%d%d %+%- 0%.00 +%d+ %+%-  0 %%\n", result.out)
+    end
+    assert.matches("^\137PNG", shell.read(out .. "/schedules-sweep/modes.png"))
+    shell.remove(out)
+  end)
+end)
