@@ -6,7 +6,7 @@
 local gan = require "ganlua"
 local nn = gan.nn
 
-local iterations = gan.setting("iterations", 8000)
+local iterations = gan.setting("iterations", 16000)
 local loss = gan.setting("loss", "hinge") -- --set loss=nonsaturating
 local quiet = gan.setting("quiet", false) -- prints the one line alone, and writes nothing
 local folder
@@ -14,34 +14,58 @@ if quiet then folder = false end
 
 local data = gan.data.ring { modes = 8, radius = 1, std = 0.01 }
 
--- Inputs times a number. What D has to see is a hundredth wide: it learns that sooner where it looks larger. What G has
--- to make are steep walks from mode to mode.
-local scale = nn.define("scale", {
-  options = { by = { type = "number", required = true } },
-  forward = function(self, x) return x * self.options.by end,
+-- A mode is a hundredth wide. To see whether the generated one is as wide, D is shown each coordinate and waves of it,
+-- from 2 to 64 radians a unit (Tancik 2020: Fourier features).
+local waves = nn.define("waves", {
+  options = { lowest = { type = "number", required = true }, octaves = { type = "integer", min = 1, required = true } },
+  forward = function(self, x)
+    local parts = { x }
+    for octave = 0, self.options.octaves - 1 do
+      local angle = x * (self.options.lowest * 2 ^ octave)
+      parts[#parts + 1], parts[#parts + 2] = angle:sin(), angle:cos()
+    end
+    return gan.concat(parts, 2)
+  end,
 })
 
-local function network(by, out)
+-- What G has to make are steep walks from mode to mode: its latent is spread out.
+local spread = nn.define("spread", { forward = function(_, z) return z * 3 end })
+
+local function network(out)
   return nn.sequential {
-    scale { by = by }, nn.linear { out = 128 }, nn.relu {}, nn.linear { out = 128 }, nn.relu {},
+    nn.linear { out = 128 }, nn.relu {}, nn.linear { out = 128 }, nn.relu {},
     nn.linear { out = 128 }, nn.relu {}, nn.linear { out = out },
   }
 end
 
 -- Learning rates fall as a cosine: at the end the points settle. D's is the higher one, so that it keeps up with G.
+local rate = loss == "hinge" and 7e-4 or 1e-3
 local function adam(lr)
   return gan.optim.adam { lr = gan.curve.cosine { from = lr, over = iterations }, betas = { 0, 0.99 } }
 end
 
--- A strong penalty at first brings every mode in; at the end a weak one lets D see each mode's width.
-local r1 = gan.penalty.r1 { weight = gan.curve.cosine { from = 1e-3, to = 1e-6, over = iterations }, every = 2 }
+-- Strong penalties at first hold the waves down until every mode has its share; they fade to a hundred-thousandth, and
+-- then D sees each mode's width. R1 flattens D where the real points are, R2 where the generated ones are.
+local fading = gan.curve.exponential { from = 1, half_life = iterations / 16.6 }
+
+-- D moves, then G; in the last quarter with batches of twice the size, for gradients with half the noise.
+local function schedule(game)
+  game.planned = iterations
+  while game.iteration < iterations do
+    local batch = game.iteration < 0.75 * iterations and 256 or 512
+    game:discriminator { batch = batch }
+    game:generator { batch = batch }
+    game:next()
+  end
+end
 
 local run = gan.train {
-  data = data, generator = network(5, 2), discriminator = network(20, 1), latent = 2, batch = 256,
-  loss = gan.loss[loss] {}, penalties = { r1 },
-  optimizer = { generator = adam(1e-3), discriminator = adam(2e-3) },
-  schedule = gan.schedule.alternate { iterations = iterations },
-  ema = { decay = 0.998 },
+  data = data, generator = nn.sequential { spread {}, network(2) },
+  discriminator = nn.sequential { waves { lowest = 2, octaves = 6 }, network(1) },
+  latent = 2, loss = gan.loss[loss] {},
+  penalties = { gan.penalty.r1 { weight = fading, every = 2 }, gan.penalty.r2 { weight = fading, every = 2 } },
+  optimizer = { generator = adam(rate), discriminator = adam(2e-3) },
+  schedule = schedule, ema = { decay = 0.995 },
   out = folder, progress = not quiet,
 }
 

@@ -155,7 +155,7 @@ return function(core, gan)
   -- ---- Penalties ----
 
   -- Each of gan.penalty on a game of small smooth networks: D(x) = tanh(x w1) w2, G(z) = tanh(z v); by real samples,
-  -- latents and all weights. What a penalty remembers stays fixed (decay 1) and its random numbers are the same each time.
+  -- latents and all weights. What a penalty remembers stays fixed (decay 1), its random numbers are the same each time.
   local function game_of(o, memory, only)
     local function place(real, latent, w1, w2, v)
       local function d(x) return core.matmul(core.tanh(core.matmul(x, w1)), w2) end
@@ -168,7 +168,9 @@ return function(core, gan)
     return function(penalty, inputs)
       return function(...)
         local given, at = { ... }, {}
-        for i = 1, 5 do at[i] = only and only ~= i and core.tensor(inputs[i].plain) or table.remove(given, 1) end
+        for i = 1, 5 do
+          at[i] = only and only ~= i and core.tensor(inputs[i].plain) or table.remove(given, 1)
+        end
         core.set_random { seed = 3, stream = 0, position = 0 }
         local move = place(table.unpack(at))
         move.losses = {
