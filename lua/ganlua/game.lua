@@ -34,6 +34,7 @@ Game.__index = Game
 function game.new(options)
   local self = setmetatable({
     iteration = 0,
+    lr_scale = 1, -- of all learning rates: below 1 after a run had to go back
     state = options.state,
     settings = options.settings,
     settled = {}, -- what move_options made of them, by kind of move
@@ -157,7 +158,7 @@ local function play(self, kind, overrides)
     for _, name in ipairs(s.movers) do
       local player = self.players[name]
       if step == 2 then players.return_to(player, move.kept[name]) end
-      players.step(player, s.optimizer[name], gradients[name], s.lr[name])
+      players.step(player, s.optimizer[name], gradients[name], s.lr[name] and s.lr[name] * self.lr_scale)
       penalties.after(due[name], player.parameters)
     end
   end

@@ -22,6 +22,7 @@ local player = {}
 ---@field moments ganlua.optimizer_state?
 ---@field memory table<string, table<string, number>> what each penalty remembers, by its name
 ---@field moves integer made so far
+---@field not_finite boolean? whether the last move failed by a number that was not finite
 
 --- Where a module's buffers (running statistics and the like) are: {owner, key}. They are replaced, never written in
 --- place, so keeping a reference keeps the value.
@@ -100,6 +101,7 @@ local function value_of(self, iteration, what, loss)
   end
   local value = loss:item()
   if value - value ~= 0 then
+    self.not_finite = true
     check.fail("iteration %d, %s: %s is %s", iteration, self.name, what, value ~= value and "nan" or tostring(value))
   end
   return value
@@ -116,6 +118,7 @@ local consuming = { consume = true }
 ---@return ganlua.tensor[] gradients
 ---@return { loss: number, penalty: number? }
 function player.gradients(self, iteration, loss, penalty, consume)
+  self.not_finite = false
   local measured = {
     loss = value_of(self, iteration, "loss", loss),
     penalty = penalty and value_of(self, iteration, "penalty", penalty),
@@ -151,6 +154,7 @@ end
 function player.norm(self, iteration, gradients)
   local norm = core.norm_of_all(gradients)
   if norm - norm ~= 0 then
+    self.not_finite = true
     check.fail("iteration %d, %s: the gradient of '%s' is not finite", iteration, self.name, culprit(self, gradients))
   end
   return norm

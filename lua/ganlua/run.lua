@@ -9,14 +9,13 @@
 
 local check = require "ganlua.check"
 local checkpoint = require "ganlua.checkpoint"
+local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
 local game = require "ganlua.game"
-local history = require "ganlua.history"
-local journal = require "ganlua.journal"
 local metrics_log = require "ganlua.metrics_log"
-local plain = require "ganlua.plain"
-local player_module = require "ganlua.player"
+local playing = require "ganlua.playing"
 local progress = require "ganlua.progress"
+local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
 
@@ -43,6 +42,8 @@ function Run.new(given)
     metrics = {},
     log = metrics_log.new(),
     images = 0,
+    watch = {}, -- see collapse.lua
+    recovery = { lr = 1, tries = 0 }, -- how often the run had to go back, and what its learning rates are times
   }, Run)
   self.game = game.new {
     discriminator = self.discriminator,
@@ -67,16 +68,16 @@ function Run.new(given)
 end
 
 -- Runs in play: one may be started inside another's hook.
-local playing = 0
+local in_play = 0
 
 -- Ctrl-C waits for the end of a move while a run is in play; the end of the last guard lets it through again.
 local function hold_interrupts()
   local hold = core.hold_interrupt or function() end
-  playing = playing + 1
+  in_play = in_play + 1
   hold(true)
   return setmetatable({}, { __close = function()
-    playing = playing - 1
-    if playing == 0 then hold(false) end
+    in_play = in_play - 1
+    if in_play == 0 then hold(false) end
   end })
 end
 
@@ -90,165 +91,14 @@ local function leave_files(self)
     core.forbid_reading(false)
     if problem ~= nil and stands and self.folder then
       pcall(function()
+        local sick = playing.is_nan(self, problem)
         self.game.recorder:forget(problem)
-        self:stop()
+        self:stop(sick)
       end)
     end
     local journals_closed, trouble = pcall(self.close_files, self)
     if not journals_closed and problem == nil then error(trouble, 0) end
   end })
-end
-
--- What the schedule can see of the game as it starts.
-local function seen(self)
-  local played = self.game
-  local moves = {}
-  for name, player in pairs(played.players) do moves[name] = player.moves end
-  local packed = pcall(plain.pack, self.state) -- what cannot be saved is named when the run is
-  return {
-    iteration = played.iteration, moves = moves, state = packed and self.state or {},
-    random = played.streams:state().schedule or 0,
-  }
-end
-
----- Going on -------------------------------------------------------------------------------------------------------
-
--- The script's own table stays the same table.
-local function refill(state, values)
-  for key in pairs(state) do state[key] = nil end
-  for key, value in pairs(values) do state[key] = value end
-end
-
--- Takes up all that a checkpoint holds.
-local function take(self, saved)
-  local counters, played = saved.counters, self.game
-  checkpoint.give(saved, self:networks())
-  played.iteration = counters.iteration
-  for name, player in pairs(played.players) do
-    player.moves, player.moments = counters.moves[name], saved.moments[name]
-    player.memory = counters.penalties and counters.penalties[name] or {}
-    player_module.refresh(player)
-  end
-  played.streams.seed, self.options.seed = counters.seed, counters.seed
-  played.streams:load_state(counters.streams)
-  if counters.data and played.data.load_state then played.data:load_state(counters.data) end
-  refill(self.state, counters.state)
-  self.saved, self.sampled, self.best = counters.saved, counters.sampled, counters.best
-end
-
--- Shows the log what the records up to byte `last` tell of closed iterations.
-local function recount(self, bytes, last)
-  local latest, iteration, at = {}, 0, 1
-  while at <= last do
-    local number, raised, _, result, behind = history.read(bytes, at)
-    local kind = history.kinds[number]
-    if kind == "start" then
-      iteration = result.iteration
-    elseif kind == "next" and not raised then
-      iteration = iteration + 1
-      self.log:remember(metrics_log.row(iteration, latest.discriminator, latest.generator))
-      latest = {}
-    elseif number <= 3 and not raised then
-      for name, measured in pairs(result) do latest[name] = measured end
-    end
-    at = behind
-  end
-end
-
--- Sets the game back to the start that the history has at byte `start`, and has the schedule told all that follows.
-local function replay(self, saved)
-  local bytes = core.read_file(self.folder .. "/history"):sub(1, saved.counters.history.size)
-  local start = saved.counters.history.start
-  recount(self, bytes, start)
-  local _, _, _, began, behind = history.read(bytes, start + 1)
-  local played, lenient = self.game, self.options.resume == "changed"
-  self.going_on_from = lenient and saved or nil
-  played.iteration = began.iteration
-  for name, player in pairs(played.players) do player.moves = began.moves[name] end
-  refill(self.state, began.state)
-  played.streams:load_state { schedule = began.random }
-  played.recorder.journal, played.recorder.start = self.history_file, start
-  played.recorder:replay(bytes, behind, function()
-    local drawn = played.streams:state().schedule
-    take(self, saved)
-    local then_ = saved.counters.streams.schedule
-    if not lenient and core.digest(drawn or 0) ~= core.digest(then_ or 0) then
-      check.fail("the schedule does not replay: it drew other random numbers than before the run was cut off; "
-        .. "resume = \"restart_schedule\" keeps the networks and starts the schedule at its first line")
-    end
-  end, lenient)
-end
-
--- The schedule starts at its first line, from where the game is now.
-local function start(self)
-  self.game.recorder:begin(self.history_file, seen(self))
-end
-
--- Makes or finds the run's folder; returns the checkpoint that the run goes on from, if it does.
-local function claim_folder(self)
-  local given = self.options
-  if not self.folder then
-    local place = run_folder.claim(given)
-    self.folder, self.lock = place.folder, place.lock
-    if given.progress then
-      for _, text in ipairs(place.said) do io.write(text, "\n") end
-      if place.resumed and not place.checkpoint then io.write(self.folder, ": the run starts again\n") end
-    end
-    return place.checkpoint, place.resumed and not place.checkpoint
-  end
-  self.lock = run_folder.lock(self.folder)
-  if not self.lock then check.fail("run:train: %s is being written by another process", self.folder) end
-  if not self.interrupted then return nil end
-  self:save(self.folder .. "/" .. run_folder.newest) -- with what was changed by hand since
-  return checkpoint.read(self.folder .. "/" .. run_folder.newest)
-end
-
--- Opens the files and gives the schedule its beginning: a replay, or a start.
-local function begin(self)
-  local given = self.options
-  if given.out == false then return start(self) end
-  local saved, afresh = claim_folder(self)
-  local counters = saved and saved.counters or {}
-  local size = counters.history and counters.history.size or afresh and 0
-    or self.history_file and self.history_file.size or 0
-  self.history_file = journal.open(self.folder .. "/history", size)
-  self.before = self.log:open(self.folder .. "/metrics.jsonl", counters.metrics or afresh and 0 or self.log.lines)
-  if not saved then return start(self) end
-
-  os.remove(self.folder .. "/samples/stopped.png")
-  run_folder.trim(self.folder, given.checkpoint.keep, counters.iteration)
-  self.log:clear()
-  if given.resume == "restart_schedule" then
-    recount(self, core.read_file(self.folder .. "/history"), size)
-    take(self, saved)
-    start(self)
-  else
-    replay(self, saved)
-  end
-  if given.progress then
-    io.write(("%s: going on from iteration %d\n"):format(self.folder, counters.iteration))
-  end
-end
-
--- Plays the schedule. A changed script's schedule that has another way to where the run is starts at its first line.
-local function play(self)
-  local given, recorder = self.options, self.game.recorder
-  if given.resume ~= "changed" or recorder.live then
-    given.schedule(self.game)
-    return recorder:finish()
-  end
-  local _, problem = pcall(function()
-    given.schedule(self.game)
-    recorder:finish()
-  end)
-  if not recorder.differs then
-    if problem ~= nil then error(problem, 0) end
-    return
-  end
-  self.progress:say("the changed schedule starts at its first line: %s", problem)
-  take(self, self.going_on_from)
-  start(self)
-  given.schedule(self.game)
 end
 
 --- Plays the schedule to its end, in a folder of its own (with out = false, in none). On Ctrl-C the move is finished
@@ -266,11 +116,11 @@ function Run:train()
   self.generator:train()
   self.discriminator:train()
   self.finished = nil
-  begin(self)
+  resume.begin(self)
   self.training, self.interrupted = true, nil
   self.started = core.monotonic()
 
-  play(self)
+  playing.play(self)
 
   self:conclude()
   shown:say("done in %s%s", progress.duration(core.monotonic() - self.started), self:place())
@@ -300,11 +150,17 @@ function Run:conclude()
   if not written then self.options.on.checkpoint(self, self.folder .. "/" .. run_folder.newest) end
 end
 
--- What stands where a run stops before its end; it can go on from there.
-function Run:stop()
+-- What stands where a run stops before its end; it can go on from there. Where numbers are no longer finite the last
+-- checkpoint is kept as it is: it is the last one that is known to be sound.
+---@param sick? boolean
+function Run:stop(sick)
   self.progress:show(self:position(), self.images, self.played, true)
   if not self.folder then return end
-  self:write_checkpoint()
+  if sick and core.exists(self.folder .. "/" .. run_folder.newest) then
+    self.progress:say("the last sound checkpoint is kept%s", self:place())
+  else
+    self:write_checkpoint()
+  end
   local _ <close> = streams.guard()
   self:draw(core.no_grad(self.generate, self, self.grid_latents), nil)
 end
@@ -330,7 +186,7 @@ function Run:after_move()
     self.game.iteration + 1, self:place())
   self:close_files()
   self.interrupted = signal
-  if core.hold_interrupt and playing == 1 then core.hold_interrupt(false) end -- a script ends here; in the REPL:
+  if core.hold_interrupt and in_play == 1 then core.hold_interrupt(false) end -- a script ends here; in the REPL:
   self.game.recorder.problem = "interrupted: the run is saved, run:train() goes on"
   error(self.game.recorder.problem, 0)
 end
@@ -344,7 +200,11 @@ function Run:after_iteration()
     self.before + core.monotonic() - self.started)
   self.log:record(self.metrics)
   given.on.iteration(self, self.metrics)
-  if iteration % given.sample.every == 0 then self:write_samples() end
+  playing.meet(self, collapse.after_iteration(self.watch, self.metrics))
+  if iteration % given.sample.every == 0 then
+    local samples, real = self:write_samples(), self:data_spread()
+    playing.meet(self, real and collapse.after_sampling(self.watch, iteration, samples, real))
+  end
   if self.folder and iteration % given.checkpoint.every == 0 then
     self:keep_checkpoint()
   end
@@ -402,6 +262,19 @@ function Run:write_samples()
   self.sampled = moment(self)
   local samples = core.no_grad(self.generate, self, self.grid_latents)
   self.options.on.sample(self, samples, self:draw(samples, self.game.iteration))
+  return samples
+end
+
+-- How much the data's examples differ: of the first batch, which is read without a reader's moving on. Nil for data
+-- of the script's own.
+function Run:data_spread()
+  local data = self.game.data
+  if self.real_spread == nil then
+    self.real_spread = data.reader
+      and streams.with(self.options.seed, streams.number "data",
+        function() return collapse.spread((data:batch(64, 1))) end)
+  end
+  return self.real_spread
 end
 
 -- checkpoint.safetensors and losses.png. What the checkpoint counts on is on disk before it, and so are its copies and
@@ -466,37 +339,9 @@ function Run:networks()
   return { generator = self.generator, discriminator = self.discriminator, ema = self.ema }
 end
 
--- Everything that the run is at this moment.
-local function snapshot(self)
-  local played, moves, moments, memory = self.game, {}, {}, {}
-  for name, player in pairs(played.players) do
-    moves[name], moments[name], memory[name] = player.moves, player.moments, player.memory
-  end
-  local file = self.history_file
-  return {
-    networks = self:networks(),
-    moments = moments,
-    counters = {
-      iteration = played.iteration,
-      moves = moves,
-      penalties = memory,
-      seed = self.options.seed,
-      streams = played.streams:state(),
-      data = played.data.state and played.data:state() or nil,
-      state = self.state,
-      history = file and { size = file.size, start = played.recorder.start } or nil,
-      metrics = self.log.lines,
-      sampled = self.sampled,
-      saved = self.saved,
-      best = self.best,
-      finished = self.finished,
-    },
-  }
-end
-
 -- The bytes of a checkpoint of this moment, and what run.state has that cannot be saved.
 function Run:encode()
-  return checkpoint.encode(snapshot(self))
+  return checkpoint.encode(resume.snapshot(self))
 end
 
 --- Saves everything that the run is at this moment into one file.
@@ -515,7 +360,7 @@ end
 function Run:load(path)
   if type(path) ~= "string" then check.fail("run:load: wanted a path, got %s", check.describe(path)) end
   if core.is_directory(path) then path = path .. "/" .. run_folder.newest end
-  take(self, checkpoint.read(path))
+  resume.take(self, checkpoint.read(path))
   self.saved, self.sampled, self.finished, self.best = nil, nil, nil, nil
   return self
 end

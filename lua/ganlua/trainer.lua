@@ -60,7 +60,7 @@ local rows = move_options.rows
 --- last 2 are kept, and where `best` says what is measured, the best one: a column of metrics.jsonl of which more is
 --- better ("accuracy") or less ("-g_loss"), or a function(run) that returns a number, of which more is better
 ---@field sample { every: integer?, count: integer? }?
----@field on table<string, function>? iteration, sample, checkpoint, finish
+---@field on table<string, function>? iteration, sample, checkpoint, finish; nan and collapse, see gan.recover
 ---@field progress boolean? true
 
 local spec = {
@@ -122,7 +122,8 @@ local function checked(options)
   })
   local callback = { type = "function", default = function() end }
   given.on = check.options("train: on", given.on,
-    { iteration = callback, sample = callback, checkpoint = callback, finish = callback })
+    { iteration = callback, sample = callback, checkpoint = callback, finish = callback,
+      nan = { type = "function" }, collapse = { type = "function" } })
   if core.is_tensor(given.data) then given.data = data.tensor(given.data) end
   local size = math.tointeger(given.latent)
   if size then
