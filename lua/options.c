@@ -23,6 +23,7 @@ const char OPTIONS_HELP[] =
     "  --seed N          seed of all random numbers (default: 1)\n"
     "  --out DIR         folder that runs are written to (default: runs)\n"
     "  --new             start over instead of going on with a run that was cut off\n"
+    "  --live            take up edits of the script while it runs\n"
     "  --memory SIZE     most memory for Lua and tensors together: 512M, 2G\n"
     "  --precision WHAT  of products on a CPU with AMX: default, float32 (exact, slower) or bf16\n"
     "  --set NAME=VALUE  what gan.setting(NAME, default) returns\n"
@@ -32,7 +33,7 @@ const char OPTIONS_HELP[] =
 
 static const char *const NAMES[] = {"-e",       "-i",          "-l",        "-v",        "-E",     "-W",
                                     "-h",       "--help",      "--version", "--threads", "--seed", "--out",
-                                    "--memory", "--precision", "--set",     "--sweep",   "--new"};
+                                    "--memory", "--precision", "--set",     "--sweep",   "--new",  "--live"};
 
 #define REFUSE(options, ...) (snprintf((options)->error, sizeof(options)->error, __VA_ARGS__), false)
 
@@ -191,6 +192,8 @@ bool options_parse(options *options, int argc, char *argv[])
             options->help = true;
         } else if (strcmp(given, "--version") == 0) {
             options->version = options->version_only = true;
+        } else if (strcmp(given, "--live") == 0) {
+            options->config.live = 1;
         } else if (strcmp(given, "--new") == 0) {
             options->config.start_over = 1;
         } else if (given[1] == '-') {

@@ -199,6 +199,17 @@ static int exists(lua_State *L)
     return 1;
 }
 
+/* core.file_stamp(path) -> text that is another one once the file was written again; nil where there is none */
+static int file_stamp(lua_State *L)
+{
+    struct stat at;
+    if (stat(ganlua_check_string(L, 1, "file_stamp", "path", NULL), &at) != 0)
+        return 0;
+    lua_pushfstring(L, "%I %I %I %I", (lua_Integer)at.st_mtim.tv_sec, (lua_Integer)at.st_mtim.tv_nsec,
+                    (lua_Integer)at.st_size, (lua_Integer)at.st_ino);
+    return 1;
+}
+
 static int is_directory(lua_State *L)
 {
     lua_pushboolean(L, is_folder(ganlua_check_string(L, 1, "is_directory", "path", NULL)));
@@ -345,6 +356,7 @@ static const luaL_Reg functions[] = {{"read_file", read_file},
                                      {"create_directory", create_directory},
                                      {"exists", exists},
                                      {"is_directory", is_directory},
+                                     {"file_stamp", file_stamp},
                                      {"list_directory", list_directory},
                                      {"safetensors_encode", safetensors_encode},
                                      {"safetensors_decode", safetensors_decode},

@@ -36,29 +36,49 @@ function game.new(options)
     iteration = 0,
     lr_scale = 1, -- of all learning rates: below 1 after a run had to go back
     state = options.state,
-    settings = options.settings,
-    settled = {}, -- what move_options made of them, by kind of move
-    pac = options.pac,
     data = options.data,
-    latent = options.latent,
     streams = streams.new(options.seed),
-    ema = options.ema,
+    players = {},
     after_move = options.after_move,
     after_iteration = options.after_iteration,
     after_recall = options.after_recall,
     latest = {}, -- what the last move of each player in this iteration measured
     seen = { discriminator = 0, generator = 0 }, -- pictures that each player's moves of this iteration used
   }, Game)
-  self.players = {
-    discriminator = players.new("discriminator", options.discriminator, options.optimizer.discriminator),
-    generator = players.new("generator", options.generator, options.optimizer.generator),
-  }
   self.recorder = recorders.new(self.streams)
-  if self.ema then
-    self.averaged, self.ema_parameters = options.generator:parameters(), self.ema:parameters()
-    self.ema_buffers = players.buffers(self.ema)
-  end
+  self:seat(options.discriminator, options.generator, options.ema)
+  self:configure(options)
   return self
+end
+
+--- Has these networks play from now on. What was remembered of the players that they take the place of stays.
+---@param discriminator ganlua.module
+---@param generator ganlua.module
+---@param ema ganlua.module?
+function Game:seat(discriminator, generator, ema)
+  for name, module in pairs { discriminator = discriminator, generator = generator } do
+    local before = self.players[name]
+    local player = players.new(name, module, before and before.optimizer)
+    if before then
+      player.moments, player.memory, player.moves = before.moments, before.memory, before.moves
+      player.fade = before.fade
+    end
+    self.players[name] = player
+  end
+  self.ema = ema
+  if ema then
+    self.averaged, self.ema_parameters = generator:parameters(), ema:parameters()
+    self.ema_buffers = players.buffers(ema)
+  end
+end
+
+--- What moves are told from now on where they say nothing else: settings, optimizer, pac and latent, as game.new has it.
+---@param options table
+function Game:configure(options)
+  self.settings = options.settings
+  self.settled = {} -- what move_options made of them, by kind of move
+  self.pac, self.latent = options.pac, options.latent
+  for name, player in pairs(self.players) do player.optimizer = options.optimizer[name] end
 end
 
 ---- What a move is made of ----------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@
 -- whole.
 
 local check = require "ganlua.check"
+local core = require "ganlua.core"
+local live = require "ganlua.live"
 local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 
@@ -43,6 +45,59 @@ function playing.is_nan(self, problem)
   end
 end
 
+---- A script that is edited -----------------------------------------------------------------------------------------
+
+-- What ends a schedule that another one takes the place of.
+local TakeOver = { __tostring = function() return "the edited script takes over" end }
+
+--- Looks whether the script was saved; if so, and if it works, the run takes it up and the schedule ends here.
+---@param self ganlua.trainer
+function playing.look(self)
+  if not self.live:changed() then return end
+  local mark, earlier = self.game.streams:mark(), self.options
+  local taken, problem = pcall(function()
+    local given = self.prepare(self.live:read(), self.options.seed)
+    given.live, given.source = true, self.live.source
+    live.take_up(self, given)
+  end)
+  self.game.streams:back(mark)
+  if not taken then
+    self.progress:say("%s\n(the run goes on with the script as it was)", problem)
+    return
+  end
+  self.earlier = earlier
+  local over = setmetatable({}, TakeOver)
+  self.game.recorder.problem = over
+  error(over, 0)
+end
+
+-- The schedule of the script that was taken up begins, at its first line. Its source and what it says are kept, so that
+-- a run that is cut off begins there.
+local function begin_edited(self, event)
+  local played = self.game
+  self.takes = (self.takes or 0) + 1
+  local name = ("script-%d.lua"):format(self.takes)
+  if self.folder then
+    core.write_file(self.folder .. "/" .. name, self.options.source)
+    core.write_file(self.folder .. "/config.lua", self.options.config)
+  end
+  self.log:note { event = event, iteration = played.iteration, source = name,
+    moves = played.players.discriminator.moves + played.players.generator.moves }
+  resume.start(self)
+  if self.folder then self:write_checkpoint() end
+end
+
+-- The edited script turned out not to work: the one before it is taken up again.
+local function take_back(self, problem)
+  self.progress:say("%s\n(the run goes on with the script as it was before, its schedule at its first line)", problem)
+  local earlier = self.earlier
+  self.earlier = nil
+  live.take_up(self, earlier)
+  begin_edited(self, "live, taken back")
+end
+
+---- Playing ---------------------------------------------------------------------------------------------------------
+
 -- What the script wants done about an error: nil where it has no plan.
 local function plan_for(self, problem)
   if getmetatable(problem) == Back then return problem end
@@ -63,19 +118,28 @@ end
 ---@param self ganlua.trainer
 function playing.play(self)
   local on, recorder = self.options.on, self.game.recorder
-  if not (on.nan or on.collapse or self.going_on_from) then return attempt(self) end
+  if not (on.nan or on.collapse or self.going_on_from or self.live) then return attempt(self) end
   while true do
     local fine, problem = pcall(attempt, self)
     if fine then return end
+    problem = recorder.problem or problem -- a schedule may have made another error of it
     if recorder.differs and self.going_on_from then
       self.progress:say("the changed schedule starts at its first line: %s", problem)
       resume.take(self, self.going_on_from)
       resume.start(self)
       self.going_on_from, recorder.differs = nil, nil
+    elseif getmetatable(problem) == TakeOver or getmetatable(recorder.problem) == TakeOver then
+      self.progress:say("the edited script takes over in iteration %d", self.game.iteration + 1)
+      begin_edited(self, "live")
     else
       local back = plan_for(self, problem)
-      if not back then error(problem, 0) end
-      go_back(self, back)
+      if back then
+        go_back(self, back)
+      elseif self.earlier and not self.interrupted then
+        take_back(self, problem)
+      else
+        error(problem, 0)
+      end
     end
   end
 end

@@ -43,6 +43,7 @@ function resume.snapshot(self)
       saved = self.saved,
       best = self.best,
       watch = self.watch,
+      takes = self.takes,
       recovery = self.recovery,
       finished = self.finished,
     },
@@ -72,7 +73,7 @@ function resume.take(self, saved)
   if counters.data and played.data.load_state then played.data:load_state(counters.data) end
   refill(self.state, counters.state)
   self.saved, self.sampled, self.best = counters.saved, counters.sampled, counters.best
-  self.watch = counters.watch or {}
+  self.watch, self.takes = counters.watch or {}, counters.takes
   self.recovery = counters.recovery or { lr = 1, tries = 0 }
   played.lr_scale = self.recovery.lr
 end
@@ -121,6 +122,7 @@ function resume.replay(self, saved, on_arrival)
   local _, _, _, began, behind = history.read(bytes, start + 1)
   local played, lenient = self.game, self.options.resume == "changed"
   self.going_on_from = lenient and saved or nil
+  self:configure()
   played.iteration = began.iteration
   for name, player in pairs(played.players) do player.moves = began.moves[name] end
   refill(self.state, began.state)
@@ -141,6 +143,7 @@ end
 --- The schedule starts at its first line, from where the game is now.
 ---@param self ganlua.trainer
 function resume.start(self)
+  self:configure()
   self.game.recorder:begin(self.history_file, seen(self))
 end
 

@@ -12,6 +12,7 @@ local checkpoint = require "ganlua.checkpoint"
 local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
 local game = require "ganlua.game"
+local live = require "ganlua.live"
 local metrics_log = require "ganlua.metrics_log"
 local playing = require "ganlua.playing"
 local progress = require "ganlua.progress"
@@ -29,10 +30,19 @@ local streams = require "ganlua.streams"
 local Run = {}
 Run.__index = Run
 
+-- What moves are told where they say nothing else.
+local function settings_of(given)
+  return {
+    loss = given.loss, batch = given.batch, micro_batch = given.micro_batch, penalties = given.penalties,
+    clip = given.clip, noise = given.noise, top_k = given.top_k, unroll = given.unroll, ema = given.ema,
+  }
+end
+
 --- A run with checked options (see trainer.lua) and built networks.
 ---@param given table
+---@param prepare function options, seed -> checked options of built networks: for a script that is edited while it runs
 ---@return ganlua.trainer
-function Run.new(given)
+function Run.new(given, prepare)
   local self = setmetatable({
     options = given,
     generator = given.generator,
@@ -40,19 +50,19 @@ function Run.new(given)
     ema = given.ema and given.generator:clone():eval(),
     state = {},
     metrics = {},
+    prepare = prepare,
+    live = given.live and live.watch() or nil,
     log = metrics_log.new(),
     images = 0,
     watch = {}, -- see collapse.lua
     recovery = { lr = 1, tries = 0 }, -- how often the run had to go back, and what its learning rates are times
   }, Run)
+  if self.live then given.source = self.live.source end
   self.game = game.new {
     discriminator = self.discriminator,
     generator = self.generator,
     optimizer = given.optimizer,
-    settings = {
-      loss = given.loss, batch = given.batch, micro_batch = given.micro_batch, penalties = given.penalties,
-      clip = given.clip, noise = given.noise, top_k = given.top_k, unroll = given.unroll, ema = given.ema,
-    },
+    settings = settings_of(given),
     pac = given.pac,
     data = given.data.reader and given.data:reader() or given.data,
     latent = given.latent,
@@ -65,6 +75,14 @@ function Run.new(given)
   }
   self.grid_latents = streams.with(given.seed, streams.number "grid", given.latent, given.sample.count)
   return self
+end
+
+--- Tells the game what the options say, and nothing that a schedule has set since.
+function Run:configure()
+  local given = self.options
+  self.game:configure {
+    settings = settings_of(given), optimizer = given.optimizer, pac = given.pac, latent = given.latent,
+  }
 end
 
 -- Runs in play: one may be started inside another's hook.
@@ -180,7 +198,7 @@ end
 
 function Run:after_move()
   local signal = core.interrupted()
-  if not signal then return end
+  if not signal then return self.live and playing.look(self) end
   self:stop()
   self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",
     self.game.iteration + 1, self:place())

@@ -56,6 +56,7 @@ local rows = move_options.rows
 ---@field resume boolean|"changed"|"restart_schedule"|nil true: a run of this name that was cut off, of this script as
 --- it is now, goes on where it was; false starts over; "changed" goes on with the last run of this name although the
 --- script was changed; "restart_schedule" too, with the schedule at its first line
+---@field live boolean? false; the run takes up edits of its script between two moves, see live.lua
 ---@field checkpoint { every: integer?, keep: integer?, best: string|function|nil }? written every 1000 iterations; the
 --- last 2 are kept, and where `best` says what is measured, the best one: a column of metrics.jsonl of which more is
 --- better ("accuracy") or less ("-g_loss"), or a function(run) that returns a number, of which more is better
@@ -91,6 +92,7 @@ local spec = {
     wanted = 'true, false, "changed" or "restart_schedule"',
     default = true,
   },
+  live = { type = "boolean", default = false },
   checkpoint = { type = "table", default = {} },
   sample = { type = "table", default = {} },
   on = { type = "table", default = {} },
@@ -133,6 +135,7 @@ local function checked(options)
   given.seed = given.seed or core.get_random().seed
   local settings = package.loaded["ganlua.settings"]
   if settings and settings.new then given.resume = false end -- --new
+  given.live = given.live or settings and settings.live -- --live
   return given
 end
 
@@ -185,14 +188,20 @@ local function describe(given)
   return run_folder.config_text(config), config.fingerprint
 end
 
+-- Checked options of networks that are built and fit. `seed`: of a run that takes them up.
+local function prepared(options, seed)
+  local given = checked(options)
+  given.seed = seed or given.seed
+  streams.with(given.seed, streams.number "weights", build, given)
+  given.config, given.fingerprint = describe(given)
+  return given
+end
+
 --- Makes a run: networks are built, nothing is written yet. run:train() plays it.
 ---@param options ganlua.train_options
 ---@return ganlua.trainer
 function trainer.trainer(options)
-  local given = checked(options)
-  streams.with(given.seed, streams.number "weights", build, given)
-  given.config, given.fingerprint = describe(given)
-  return run.new(given)
+  return run.new(prepared(options), prepared)
 end
 
 --- gan.train: makes a run, plays it to its end and returns it.

@@ -1,0 +1,130 @@
+-- A script that is edited while it runs. Each script edits itself from a hook, so that nothing depends on timing; the
+-- run looks at its file at every move.
+
+local folder = debug.getinfo(1, "S").source:match("^@(.*/)")
+local shell = dofile(folder .. "shell.lua")
+
+-- The script; CAPITALS are set by what a spec edits. At iteration 5, 10, ... the next version takes the file's place.
+local template = [[
+local gan = require "ganlua"
+local nn = gan.nn
+clock = clock or 0
+require("ganlua.core").monotonic = function() clock = clock + 1 return clock end
+local version = VERSION
+local function edit(run)
+  local n = run.game.iteration
+  if n % 5 ~= 0 then return end
+  local next = io.open(("version-%d.lua"):format(n // 5 + 1))
+  if not next then return end
+  local file = io.open("script.lua.new", "w")
+  file:write(next:read "a")
+  file:close()
+  os.rename("script.lua.new", "script.lua")
+end
+gan.train {
+  name = "live", data = gan.data.ring {}, latent = 2, batch = 8, loss = gan.loss.LOSS{}, progress = true,
+  generator = nn.sequential { nn.linear { out = WIDTH }, nn.relu {}, nn.linear { out = 2 } },
+  discriminator = nn.sequential { nn.linear { out = 4 }, nn.leaky_relu {}, nn.linear { out = 1 } },
+  optimizer = { generator = gan.optim.adam { lr = LR }, discriminator = gan.optim.adam { lr = LR } },
+  schedule = function(game)
+    SCHEDULE
+    while game.iteration < 30 do
+      game:discriminator()
+      game:generator()
+      game:next()
+    end
+  end,
+  on = { iteration = function(run)
+    run.state.versions = (run.state.versions or "") .. version
+    edit(run)
+  end, finish = function(run)
+    print("END", run.state.versions, run.options.loss, run.options.optimizer.generator,
+      run.game.players.generator.moves, run.game.players.generator.moments.step)
+  end },
+}
+]]
+
+local function version(number, changes)
+  local values = { VERSION = tostring(number), LOSS = "minimax", WIDTH = "6", LR = "1e-3", SCHEDULE = "" }
+  for name, value in pairs(changes or {}) do values[name] = value end
+  return (template:gsub("%u%u+", values))
+end
+
+local function run(versions, words)
+  local cwd = shell.folder()
+  shell.write(cwd .. "/script.lua", versions[1])
+  for i = 2, 10 do
+    if versions[i] then shell.write(("%s/version-%d.lua"):format(cwd, i), versions[i]) end
+  end
+  local result = shell.run_ganlua(words or { "--live", "script.lua" }, { cwd = cwd })
+  result.metrics = shell.read(cwd .. "/runs/live/metrics.jsonl") or ""
+  return result, cwd
+end
+
+local function count(text, what)
+  return select(2, text:gsub(what:gsub("%p", "%%%0"), ""))
+end
+
+describe("ganlua --live", function()
+  it("takes up another loss and learning rate between two moves, and a broken file is told once", function()
+    local result, cwd = run {
+      version(1), version(2, { LOSS = "hinge" }), version(3) .. " this is no Lua", version(4, { WIDTH = "7" }),
+      version(5, { LOSS = "hinge", LR = "5e-4" }),
+    }
+    assert.equal(0, result.code, result.err)
+    assert.matches("END\t111112222222222222225555555555\t", result.out, 1, true)
+    assert.matches("hinge{margin=1}\tadam{betas={0.5, 0.999}, eps=1e-08, lr=0.0005, weight_decay=0}\t30\t30",
+      result.out, 1, true)
+    assert.equal(1, count(result.out, "script.lua:37: syntax error near 'is'"))
+    assert.equal(1, count(result.out, "the generator has changed its shape"))
+    assert.matches("'1.weight' must be 2x7, got 2x6", result.out, 1, true)
+    assert.equal(2, count(result.out, "the edited script takes over"))
+    -- Every iteration has its line; each take-over has one, between moves.
+    local iterations, events = 0, {}
+    for line in result.metrics:gmatch "[^\n]+" do
+      local event = line:match '"event":"([^"]*)"'
+      if event then events[#events + 1] = line else iterations = iterations + 1 end
+    end
+    assert.equal(30, iterations)
+    assert.same({ '{"event":"live","iteration":5,"moves":11,"source":"script-1.lua"}',
+      '{"event":"live","iteration":20,"moves":41,"source":"script-2.lua"}' }, events)
+    assert.equal(version(5, { LOSS = "hinge", LR = "5e-4" }), shell.read(cwd .. "/runs/live/script-2.lua"))
+    shell.remove(cwd)
+  end)
+
+  it("goes on with the script as it was where the edited one fails while it plays", function()
+    local result, cwd = run { version(1), version(2, { SCHEDULE = "game:nothing()" }) }
+    assert.equal(0, result.code, result.err)
+    assert.matches("END\t111111111111111111111111111111\t", result.out, 1, true)
+    assert.equal(1, count(result.out, "attempt to call a nil value (method 'nothing')"))
+    assert.equal(30, count(result.metrics, '"d_loss"'))
+    shell.remove(cwd)
+  end)
+
+  it("begins the replay of a run that is cut off at the source that was taken up", function()
+    local last = version(2, { LOSS = "hinge", SCHEDULE = "if game.iteration == 12 then os.exit(9) end" })
+    local whole, cwd = run { version(1), version(2, { LOSS = "hinge" }) }
+    assert.equal(0, whole.code)
+    shell.remove(cwd)
+    -- The same, killed in iteration 13 and started again.
+    last = last:gsub("game:generator%(%)", "game:generator() if game.iteration == 12 and not os.getenv 'AGAIN' then "
+      .. "os.exit(9) end")
+    local cut
+    cut, cwd = run { version(1), last }
+    assert.equal(9, cut.code)
+    local again = shell.run_ganlua({ "--live", "script.lua" }, { cwd = cwd, env = { AGAIN = "1" } })
+    assert.equal(0, again.code, again.err)
+    assert.equal(whole.out:match "END[^\n]*", again.out:match "END[^\n]*")
+    assert.equal(whole.metrics:gsub('"seconds":[%d.]+', ""),
+      shell.read(cwd .. "/runs/live/metrics.jsonl"):gsub('"seconds":[%d.]+', ""))
+    shell.remove(cwd)
+  end)
+
+  it("needs a script that is a file, and without it edits change nothing", function()
+    assert.matches("live needs a script that is a file", shell.run_ganlua({ "--live", "-" },
+      { stdin = version(1) }).err, 1, true)
+    local result, cwd = run({ version(1), version(2) }, { "script.lua" })
+    assert.matches("END\t111111111111111111111111111111\t", result.out, 1, true)
+    shell.remove(cwd)
+  end)
+end)
