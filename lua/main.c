@@ -27,6 +27,7 @@ static lua_State *running;                  /* where a signal raises its error *
 static volatile sig_atomic_t signal_number; /* the first that came, or 0 */
 static volatile sig_atomic_t held;          /* a trainer will ask for it */
 static bool in_repl;
+static bool may_talk;         /* Ctrl-C opens the REPL inside a run */
 static bool ended_by_trainer; /* the run was saved: its end needs no traceback */
 
 static void raise_interrupt(lua_State *L, lua_Debug *where)
@@ -254,9 +255,9 @@ static int list_sources(lua_State *L)
     return 1;
 }
 
-static bool run_repl(lua_State *L)
+/* Pushes ganlua.repl's run and its host table; false after an error was reported. */
+static bool push_repl(lua_State *L)
 {
-    in_repl = true;
     static const char *const modules[] = {"ganlua", "ganlua.repl"}; /* the first brings the second */
     for (int i = 0; i < 2; i++) {
         lua_getglobal(L, "require");
@@ -274,8 +275,36 @@ static bool run_repl(lua_State *L)
     lua_setfield(L, -2, "call");
     lua_pushcfunction(L, list_sources);
     lua_setfield(L, -2, "sources");
+    return true;
+}
+
+static bool run_repl(lua_State *L)
+{
+    in_repl = true;
+    if (!push_repl(L))
+        return false;
     /* Not through call(): the REPL's own code is not what Ctrl-C is for. */
     return succeeded(L, lua_pcall(L, 1, 0, 0));
+}
+
+/* core.talk() -> whether to go on: the REPL inside a run that holds Ctrl-C off. When it is left by another Ctrl-C, that
+ * one counts as the first. */
+static int talk(lua_State *L)
+{
+    lua_State *outer = running;
+    lua_settop(L, 0);
+    bool go_on = false;
+    if (push_repl(L)) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "inside");
+        go_on = succeeded(L, lua_pcall(L, 1, 1, 0)) && lua_toboolean(L, -1);
+    }
+    running = outer;
+    held = 1;
+    signal_number = go_on ? 0 : SIGINT;
+    catch_signals(SA_RESTART);
+    lua_pushboolean(L, go_on);
+    return 1;
 }
 
 /* ---- The program ---- */
@@ -290,6 +319,10 @@ static int open_ganlua(lua_State *L)
     if (lua_getfield(L, -1, "ganlua.core") == LUA_TTABLE) {
         lua_pushcfunction(L, hold_interrupt);
         lua_setfield(L, -2, "hold_interrupt");
+        if (may_talk) {
+            lua_pushcfunction(L, talk);
+            lua_setfield(L, -2, "talk");
+        }
     }
     lua_settop(L, 1);
     return 1;
@@ -368,6 +401,7 @@ static int run_program(lua_State *L)
     lua_settop(L, 0);
     ganlua_set_interrupt_poll(L, poll_interrupt, NULL);
     add_preloads(L);
+    may_talk = program->options->interactive || (program->options->config.live && isatty(STDIN_FILENO));
     program->fine = run_all(L, program->options, program->argc, program->argv);
     return 0;
 }

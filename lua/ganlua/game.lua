@@ -72,7 +72,8 @@ function Game:seat(discriminator, generator, ema)
   end
 end
 
---- What moves are told from now on where they say nothing else: settings, optimizer, pac and latent, as game.new has it.
+--- What moves are told from now on where they say nothing else: settings, optimizer, pac and latent, as game.new has
+--- them.
 ---@param options table
 function Game:configure(options)
   self.settings = options.settings

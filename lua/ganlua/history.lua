@@ -2,7 +2,8 @@
 --
 -- A record is a byte that says which call it was, the digest of the plain values in its settings where it had some
 -- (see core.digest), and what came of it: what a move measured, what game:measure gave, or the error that was raised.
--- Where a schedule begins stands a record "start" with all that it can see of the game at that moment.
+-- Where a schedule begins stands a record "start" with all that it can see of the game at that moment, and where
+-- somebody changed the run by hand an "edit" with what the script's own table was then.
 
 local plain = require "ganlua.plain"
 
@@ -11,7 +12,7 @@ local history = {}
 local pack, unpack, byte = string.pack, string.unpack, string.byte
 
 --- Calls by number, and their numbers.
-history.kinds = { "discriminator", "generator", "both", "next", "set", "grow", "measure", "start" }
+history.kinds = { "discriminator", "generator", "both", "next", "set", "grow", "measure", "start", "edit" }
 local number_of = {}
 for number, kind in ipairs(history.kinds) do number_of[kind] = number end
 history.number_of = number_of
@@ -58,7 +59,7 @@ local function head(kind, digest, flags)
 end
 
 --- The record of a call that returned: for a move what each mover measured, by name; for measure a list with its
---- length n; for start a table; else nothing.
+--- length n; for start and edit a table; else nothing.
 ---@param kind string
 ---@param digest integer?
 ---@param result? table

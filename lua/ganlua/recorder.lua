@@ -81,13 +81,21 @@ end
 
 ---- Replaying ------------------------------------------------------------------------------------------------------
 
+--- Writes down that somebody has changed the run between two calls.
+---@param state table run.state as it is now
+function Recorder:edited(state)
+  if self.journal then self.journal:write(history.record("edit", nil, { state = state })) end
+end
+
 --- From now on the schedule is told what `bytes` holds from the place `at` on, the place behind a start.
 ---@param bytes string
 ---@param at integer
 ---@param on_arrival function what is done where the records end
+---@param on_edit function what is done where run.state was changed by hand, and is told how
 ---@param lenient boolean whether other settings of a call are fine: the script was changed
-function Recorder:replay(bytes, at, on_arrival, lenient)
-  self.bytes, self.at, self.on_arrival, self.lenient = bytes, at, on_arrival, lenient
+function Recorder:replay(bytes, at, on_arrival, on_edit, lenient)
+  self.bytes, self.at, self.lenient = bytes, at, lenient
+  self.on_arrival, self.on_edit = on_arrival, on_edit
   self.live, self.problem, self.busy, self.calls = false, nil, nil, 0
   core.forbid_reading(true)
   self:go_on()
@@ -132,6 +140,12 @@ end
 function Recorder:go_on()
   if self.live then return end
   if self.at <= #self.bytes then
+    if self.bytes:byte(self.at) == history.number_of.edit then
+      local _, _, _, edited, behind = history.read(self.bytes, self.at)
+      self.at = behind
+      self.on_edit(edited.state)
+      return self:go_on()
+    end
     if self.bytes:byte(self.at) ~= history.next_raised then return end
     local _, _, _, problem, behind = history.read(self.bytes, self.at)
     self.at = behind

@@ -140,6 +140,8 @@ end
 -- cannot be completed; nil alone for nothing to run; false at the end of the input.
 local function read_chunk(host)
   local text = host.read_line(prompt("_PROMPT", "> "))
+  if host.inside and text == false then return "end" end
+  if host.inside and text and text:find "^%s*resume%s*$" then return "resume" end
   if text == nil then return false end
   if not text or not text:find("%S") then return nil end
   local topic = text:match("^%s*%?(.*)")
@@ -169,14 +171,17 @@ local function warn_user(message)
   io.stderr:write("ganlua: ", (message:gsub("\n%s*%[C%]: in field 'call'.*", "")), "\n")
 end
 
---- Runs until the input ends, with `gan` as a global.
+--- Runs until the input ends, with `gan` as a global; inside a run (host.inside) also until "resume" is read, or until
+--- Ctrl-C at the prompt, and then it returns false.
 ---@param host table
+---@return boolean
 function repl.run(host)
   host.set_completer(repl.complete)
   if _G.gan == nil then _G.gan = require "ganlua" end
   while true do
     local chunk, problem = read_chunk(host)
-    if chunk == false then break end
+    if chunk == false or chunk == "resume" then break end
+    if chunk == "end" then return false end
     if chunk then
       local results = table.pack(host.call(chunk))
       if not results[1] then
@@ -194,6 +199,7 @@ function repl.run(host)
     end
     io.stdout:flush()
   end
+  return true
 end
 
 return repl

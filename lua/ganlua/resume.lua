@@ -44,6 +44,7 @@ function resume.snapshot(self)
       best = self.best,
       watch = self.watch,
       takes = self.takes,
+      edited = self.edited,
       recovery = self.recovery,
       finished = self.finished,
     },
@@ -73,7 +74,7 @@ function resume.take(self, saved)
   if counters.data and played.data.load_state then played.data:load_state(counters.data) end
   refill(self.state, counters.state)
   self.saved, self.sampled, self.best = counters.saved, counters.sampled, counters.best
-  self.watch, self.takes = counters.watch or {}, counters.takes
+  self.watch, self.takes, self.edited = counters.watch or {}, counters.takes, counters.edited
   self.recovery = counters.recovery or { lr = 1, tries = 0 }
   played.lr_scale = self.recovery.lr
 end
@@ -137,7 +138,7 @@ function resume.replay(self, saved, on_arrival)
         .. "resume = \"restart_schedule\" keeps the networks and starts the schedule at its first line")
     end
     if on_arrival then on_arrival() end
-  end, lenient)
+  end, function(state) refill(self.state, state) end, lenient)
 end
 
 --- The schedule starts at its first line, from where the game is now.

@@ -199,6 +199,7 @@ end
 function Run:after_move()
   local signal = core.interrupted()
   if not signal then return self.live and playing.look(self) end
+  if signal == "INT" and core.talk and playing.talk(self) then return end
   self:stop()
   self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",
     self.game.iteration + 1, self:place())

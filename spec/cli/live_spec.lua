@@ -87,7 +87,7 @@ describe("ganlua --live", function()
     end
     assert.equal(30, iterations)
     assert.same({ '{"event":"live","iteration":5,"moves":11,"source":"script-1.lua"}',
-      '{"event":"live","iteration":20,"moves":41,"source":"script-2.lua"}' }, events)
+      '{"event":"live","iteration":20,"moves":42,"source":"script-2.lua"}' }, events)
     assert.equal(version(5, { LOSS = "hinge", LR = "5e-4" }), shell.read(cwd .. "/runs/live/script-2.lua"))
     shell.remove(cwd)
   end)
@@ -125,6 +125,39 @@ describe("ganlua --live", function()
       { stdin = version(1) }).err, 1, true)
     local result, cwd = run({ version(1), version(2) }, { "script.lua" })
     assert.matches("END\t111111111111111111111111111111\t", result.out, 1, true)
+    shell.remove(cwd)
+  end)
+end)
+
+describe("Ctrl-C in a run of ganlua -i", function()
+  local text = version(1):gsub("    edit%(run%)\n", "    if run.game.iteration == 5 and not told then told = true " ..
+    "io.popen('kill -INT $PPID'):close() end\n")
+
+  it("opens the REPL inside the run; resume goes on, and the run is marked edited", function()
+    local cwd = shell.folder()
+    shell.write(cwd .. "/script.lua", text)
+    local result = shell.run_ganlua({ "-i", "script.lua" }, { cwd = cwd, stdin = table.concat({
+      "game.iteration, G == run.generator, D == run.discriminator", "nonsense(", ")", "run.state.versions = 'by hand '",
+      "for i = 1, 3 do math.random() end", "resume", "run", "" }, "\n") })
+    assert.equal(0, result.code, result.err)
+    assert.matches("The run waits in iteration 6.", result.out, 1, true)
+    assert.matches("5\ttrue\ttrue\n", result.out, 1, true)
+    assert.matches("END\tby hand 1111111111111111111111111\t", result.out, 1, true)
+    assert.matches("attempt to call a nil value (global 'nonsense')", result.err, 1, true)
+    assert.matches('{"event":"edited","iteration":5}', shell.read(cwd .. "/runs/live/metrics.jsonl"), 1, true)
+    assert.matches("> nil\n", result.out, 1, true) -- afterwards its names are gone
+    shell.remove(cwd)
+  end)
+
+  it("is replayed with what was changed by hand in run.state", function()
+    local cwd = shell.folder()
+    local cut = text:gsub("game:generator%(%)", "game:generator() "
+      .. "if game.iteration == 12 and not os.getenv 'AGAIN' then os.exit(9) end")
+    shell.write(cwd .. "/script.lua", cut)
+    assert.equal(9, shell.run_ganlua({ "-i", "script.lua" },
+      { cwd = cwd, stdin = "run.state.versions = 'by hand '\nresume\n" }).code)
+    local result = shell.run_ganlua({ "script.lua" }, { cwd = cwd, env = { AGAIN = "1" } })
+    assert.matches("END\tby hand 1111111111111111111111111\t", result.out, 1, true)
     shell.remove(cwd)
   end)
 end)
