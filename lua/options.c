@@ -67,7 +67,7 @@ static bool refuse_unknown(options *options, const char *option)
     int least = 4; /* further away is no likely slip */
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         int distance = edit_distance(option, NAMES[i]);
-        if (distance < least && distance < (int)strlen(NAMES[i]) - 1) {
+        if (distance < least && distance < (int)strlen(NAMES[i]) - 1 && distance < (int)strlen(option)) {
             least = distance;
             nearest = NAMES[i];
         }

@@ -39,8 +39,9 @@ if marker then
     local method = run[name]
     run[name] = function(...)
       say(phase)
-      method(...)
+      local result = method(...)
       say "m"
+      return result
     end
   end
   say "m"
