@@ -26,7 +26,8 @@ history.next_raised = number_of.next | raised
 -- What moves measure, each with its bit in a record's mask. A table with anything else is kept as a plain value.
 local whole_mask, other = 0x3f, 0x80
 
-local function pack_measured(measured)
+-- `first`: the record's first byte, where it begins with this.
+local function pack_measured(measured, first)
   local loss, real, fake, accuracy = measured.loss, measured.real, measured.fake, measured.accuracy
   local penalty, norm = measured.penalty, measured.grad_norm
   local mask = (loss and 1 or 0) | (real and 2 or 0) | (fake and 4 or 0) | (accuracy and 8 or 0)
@@ -37,7 +38,12 @@ local function pack_measured(measured)
     left = left + 1
   end
   for bit = 0, 5 do left = left - (mask >> bit & 1) end
-  if left ~= 0 then return "\x80" .. plain.pack(measured, "what a move measured") end
+  if left ~= 0 then
+    return (first and string.char(first) or "") .. "\x80" .. plain.pack(measured, "what a move measured")
+  end
+  if first then
+    return pack("<BBdddddd", first, mask, loss or 0, real or 0, fake or 0, accuracy or 0, penalty or 0, norm or 0)
+  end
   return pack("<Bdddddd", mask, loss or 0, real or 0, fake or 0, accuracy or 0, penalty or 0, norm or 0)
 end
 
@@ -65,6 +71,7 @@ end
 ---@param result? table
 ---@return string
 function history.record(kind, digest, result)
+  if not digest and result and result[kind] then return pack_measured(result[kind], number_of[kind]) end
   local first = head(kind, digest, 0)
   if kind == "both" then return first .. pack_measured(result.discriminator) .. pack_measured(result.generator) end
   if result and result[kind] then return first .. pack_measured(result[kind]) end

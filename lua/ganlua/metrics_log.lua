@@ -103,9 +103,10 @@ end
 function Log:remember(row)
   local iteration, values, iterations = row.iteration, self.values, self.iterations
   for name, value in next, row do
-    local list = values[name]
+    local list, its = values[name], iterations[name]
     local place = #list + 1
-    list[place], iterations[name][place] = value, iteration
+    list[place] = value
+    its[place] = iteration
   end
 end
 
