@@ -63,6 +63,17 @@ function player.refresh(self)
   self.parameters, self.names = growth.parameters(self.module, self.growing, stage)
 end
 
+--- Sets a network that grows back to an earlier stage, for a replay; its tensors and moments are loaded afterwards.
+---@param self ganlua.player
+---@param stage integer
+function player.return_to_stage(self, stage)
+  self.moments = nil
+  if not self.growing then return end
+  growth.set(self.growing, stage, 1)
+  player.refresh(self)
+  self.fade = nil
+end
+
 --- Brings in the stages up to one; the newest comes in as `fade` says. What the optimiser remembers of the others
 --- stays, of the new ones it remembers nothing.
 ---@param self ganlua.player

@@ -84,11 +84,11 @@ end
 -- What the schedule can see of the game as it starts.
 local function seen(self)
   local played = self.game
-  local moves = {}
-  for name, player in pairs(played.players) do moves[name] = player.moves end
+  local moves, stages = {}, {}
+  for name, player in pairs(played.players) do moves[name], stages[name] = player.moves, player.stage end
   local packed = pcall(plain.pack, self.state) -- what cannot be saved is named when the run is
   return {
-    iteration = played.iteration, moves = moves, state = packed and self.state or {},
+    iteration = played.iteration, moves = moves, stages = stages, state = packed and self.state or {},
     random = played.streams:state().schedule or 0,
   }
 end
@@ -125,7 +125,10 @@ function resume.replay(self, saved, on_arrival)
   self.going_on_from = lenient and saved or nil
   self:configure()
   played.iteration = began.iteration
-  for name, player in pairs(played.players) do player.moves = began.moves[name] end
+  for name, player in pairs(played.players) do
+    player.moves = began.moves[name]
+    players.return_to_stage(player, began.stages[name])
+  end
   refill(self.state, began.state)
   played.streams:load_state { schedule = began.random }
   played.recorder.journal, played.recorder.start = self.history_file, start

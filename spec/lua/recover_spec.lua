@@ -87,6 +87,31 @@ describe("a loss that is not finite", function()
     assert.equal(20, run:train().metrics.iteration)
   end)
 
+  it("goes back over the stages of networks that have grown since", function()
+    local run
+    local given = options {
+      data = gan.rand(16, 4, 4, 1), out = ("%s/grown"):format(folder), checkpoint = { every = 5 },
+      on = { nan = gan.recover.rollback {} },
+      schedule = gan.schedule.progressive { stages = 2, iterations = 12, fade = 4 },
+      generator = nn.growing_generator {
+        { block = nn.sequential { nn.linear { out = 12 }, nn.reshape { 2, 2, 3 } },
+          head = nn.conv2d { out = 1, kernel = 1 } },
+        { block = nn.sequential { nn.upsample {}, nn.conv2d { out = 3, kernel = 3, pad = 1 } },
+          head = nn.conv2d { out = 1, kernel = 1 } },
+      },
+      discriminator = nn.growing_discriminator {
+        { block = nn.sequential { nn.flatten {}, nn.linear { out = 1 } }, head = nn.conv2d { out = 3, kernel = 1 } },
+        { block = nn.avg_pool { kernel = 2 }, head = nn.conv2d { out = 3, kernel = 1 } },
+      },
+    }
+    given.loss = failing_loss(function() return run.game.iteration == 13 and run.recovery.tries == 0 end)
+    run = gan.trainer(given)
+    run:train()
+    assert.equal(1, run.recovery.tries)
+    assert.equal(24, run.metrics.iteration)
+    assert.equal(2, run.game.players.generator.stage)
+  end)
+
   it("is told to a hook that only looks", function()
     local heard
     local given = options { loss = failing_loss(function() return true end), on = { nan = function(_, trouble)
