@@ -5,6 +5,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local players = require "ganlua.player"
 
 local evaluation = {}
 
@@ -57,6 +58,42 @@ local function shown(game, s, x)
   return evaluation.packed(x, game.pac)
 end
 
+---- Samples that are used again ------------------------------------------------------------------------------------
+
+-- A move of the discriminator alone may leave what it was shown to the generator's next move, with its graph. Where a
+-- run goes on between the two, only the places in the streams are left: then the same samples are made once more.
+
+--- What a move leaves: where the streams of the latents and of the network were, and what came of them.
+---@class ganlua.shown
+---@field latent_at integer
+---@field network_at integer
+---@field batch integer
+---@field latent ganlua.tensor?
+---@field generated ganlua.tensor? with its graph
+
+-- Makes shown samples once more; running statistics have seen them already.
+local function made_again(game, left)
+  local player, streams = game.players.generator, game.streams
+  local kept, mark = players.snapshot(player, false).buffers, streams:mark()
+  streams:go("latent", left.latent_at)
+  streams:go("network", left.network_at)
+  left.latent = latent_batch(game, left.batch)
+  streams:enter "network"
+  left.generated = player.module(left.latent)
+  streams:leave()
+  streams:back(mark)
+  for i, place in ipairs(player.buffers) do place[1][place[2]] = kept[i] end
+end
+
+-- The samples that are there for a move of the generator, if they are.
+local function left_for(game, s, due)
+  local left = game.shown
+  if not s.reuse or due.discriminator or not left or left.batch ~= s.batch then return nil end
+  game.shown = nil -- the move uses up their graph
+  if not left.generated then made_again(game, left) end
+  return left
+end
+
 ---- What a move needs ---------------------------------------------------------------------------------------------
 
 -- Whether a loss compares the generator's scores with real ones: then its g fails without them, and works with them.
@@ -91,7 +128,11 @@ end
 function evaluation.batch(game, s, due)
   local real = due.discriminator or s.unroll or needed(due, "losses") or needed(due, "real") or compares_pairs(s)
   real = real and real_batch(game, s.batch)
-  return { latent = latent_batch(game, s.batch), real = real and shown(game, s, real) or nil }
+  real = real and shown(game, s, real) or nil
+  local left = left_for(game, s, due)
+  if left then return { latent = left.latent, generated = left.generated, real = real } end
+  local at = s.reuse and game.streams:place "latent"
+  return { latent = latent_batch(game, s.batch), real = real, latent_at = at }
 end
 
 --- Some of a batch's samples, whole packs of them.
@@ -110,7 +151,7 @@ end
 ---@param game ganlua.game
 ---@param s ganlua.move_settings
 ---@param due table<string, table[]> the penalties that the move computes, by player
----@param batch { real: ganlua.tensor?, latent: ganlua.tensor }
+---@param batch { real: ganlua.tensor?, latent: ganlua.tensor, generated: ganlua.tensor?, latent_at: integer? }
 function evaluation.new(game, s, due, batch)
   local discriminator, generator = game.players.discriminator, game.players.generator
   local D, G = discriminator.module, generator.module
@@ -125,8 +166,20 @@ function evaluation.new(game, s, due, batch)
     latent = batch.latent, real = batch.real,
   }, Evaluation)
 
+  local network_at = batch.latent_at and game.streams:place "network"
   game.streams:enter "network"
-  self.generated = self.through and G(self.latent) or core.no_grad(G, self.latent)
+  if batch.generated then
+    self.generated = batch.generated
+  elseif s.reuse and d_moves and not self.through then
+    local generated = G(self.latent)
+    self.shown = {
+      latent_at = batch.latent_at, network_at = network_at, batch = s.batch, latent = self.latent,
+      generated = generated,
+    }
+    self.generated = generated:detach()
+  else
+    self.generated = self.through and G(self.latent) or core.no_grad(G, self.latent)
+  end
   game.streams:leave()
   self.fake = shown(game, s, self.generated)
   game.streams:enter "network"

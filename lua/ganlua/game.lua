@@ -125,7 +125,7 @@ local function slopes_of(self, s, due, batch)
     all[name] = measured
   end
   if not at.through then at.generated:free() end
-  return gradients, all
+  return gradients, all, at.shown
 end
 
 -- The same on the whole batch, in parts of micro_batch samples: means of the parts' numbers and gradients.
@@ -168,9 +168,10 @@ local function play(self, kind, overrides)
   local due = {}
   for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end
 
-  local measured
+  local measured, shown
   for step = 1, s.extragradient and 2 or 1 do
-    local gradients, now = slopes(self, s, due)
+    local gradients, now
+    gradients, now, shown = slopes(self, s, due)
     for _, name in ipairs(s.movers) do
       now[name].grad_norm = players.norm(self.players[name], self.iteration + 1, gradients[name])
       players.clip(gradients[name], now[name].grad_norm, s.clip[name])
@@ -186,6 +187,7 @@ local function play(self, kind, overrides)
   if self.ema and due.generator then follow(self, s.ema_decay) end
 
   move.done = true
+  self.shown = shown
   for _, name in ipairs(s.movers) do
     self.players[name].moves = self.players[name].moves + 1
     self.latest[name] = measured[name]
@@ -221,6 +223,7 @@ end
 ---@field loss table?
 ---@field optimizer table? an optimiser; for both, { discriminator = optimiser, generator = optimiser }
 ---@field batch integer?
+---@field reuse boolean? the generator learns from what the discriminator's move before was shown
 ---@field micro_batch integer? so many samples are computed at a time, and gradients added up
 ---@field penalties ganlua.penalty[]?
 ---@field clip number|function|ganlua.curve|nil the greatest norm of a player's gradient: a longer one is shortened

@@ -37,6 +37,7 @@ move_options.rows = {
   optimizer = { is = is_optimizer, wanted = "an optimiser, such as gan.optim.adam{}" },
   batch = { type = "integer", min = 1 },
   micro_batch = { type = "integer", min = 1 },
+  reuse = { type = "boolean" },
   penalties = { is = is_penalties, wanted = "a list of penalties, such as { gan.penalty.r1{} }" },
   clip = curve.option { above = 0 },
   noise = curve.option { min = 0 },
@@ -124,6 +125,7 @@ end
 ---@field loss table
 ---@field batch integer
 ---@field changes boolean? whether any of the numbers below may be another in the next move
+---@field reuse boolean the generator learns from the samples that the discriminator's last move was shown
 ---@field micro_batch integer at most batch: the gradients of so many samples are taken at a time
 ---@field optimizer table<string, ganlua.optimizer> by player
 ---@field lr table<string, number> by player
@@ -166,6 +168,9 @@ local function settled(game, kind, given)
     for _, name in ipairs(s.movers) do s.clip[name] = s.told.clip end
   end
   s.micro_batch = math.min(given.micro_batch or usual.micro_batch or s.batch, s.batch)
+  s.reuse = given.reuse
+  if s.reuse == nil then s.reuse = usual.reuse end
+  s.reuse = s.reuse and kind ~= "both" and s.micro_batch == s.batch
   return s
 end
 

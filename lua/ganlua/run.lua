@@ -33,8 +33,9 @@ Run.__index = Run
 -- What moves are told where they say nothing else.
 local function settings_of(given)
   return {
-    loss = given.loss, batch = given.batch, micro_batch = given.micro_batch, penalties = given.penalties,
-    clip = given.clip, noise = given.noise, top_k = given.top_k, unroll = given.unroll, ema = given.ema,
+    loss = given.loss, batch = given.batch, micro_batch = given.micro_batch, reuse = given.reuse,
+    penalties = given.penalties, clip = given.clip, noise = given.noise, top_k = given.top_k, unroll = given.unroll,
+    ema = given.ema,
   }
 end
 

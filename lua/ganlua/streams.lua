@@ -84,6 +84,20 @@ end
 -- How many purposes are entered, of all sets: math.random asks.
 local entered = 0
 
+--- How far the stream of a purpose is that is not the current one.
+---@param purpose string
+---@return integer
+function Set:place(purpose)
+  return state_of(self, purpose).position
+end
+
+--- Puts such a stream to a place.
+---@param purpose string
+---@param position integer
+function Set:go(purpose, position)
+  self.states[purpose] = { seed = self.seed, stream = number_of[purpose], position = position }
+end
+
 --- Makes `purpose` the current stream, where it stopped last, until leave() goes back to the one that is current now.
 ---@param purpose string
 function Set:enter(purpose)

@@ -36,6 +36,8 @@ local rows = move_options.rows
 ---@field loss table see gan.loss
 ---@field micro_batch integer? so many samples are computed at a time, and the gradients of a batch added up: the same
 --- result in less memory, but for what looks at a batch as a whole (batch norm, losses on pairs, top_k, unroll)
+---@field reuse boolean? false; the generator's move learns from the samples that the discriminator's move before it
+--- was shown, as in PyTorch's DCGAN example: one generation less in an iteration
 ---@field clip number|function|ganlua.curve|nil a longer gradient is shortened to this norm, over all parameters of the
 --- player that moves, as PyTorch's clip_grad_norm_ does; grad_norm is what it was before
 ---@field penalties ganlua.penalty[]? see gan.penalty
@@ -80,6 +82,7 @@ local spec = {
   schedule = { type = "function", required = true },
   batch = { type = "integer", min = 1, default = 64 },
   micro_batch = rows.micro_batch,
+  reuse = { type = "boolean", default = false },
   clip = rows.clip,
   noise = curve.option { min = 0, default = 0 },
   top_k = curve.option { above = 0, max = 1, default = 1 },
@@ -167,7 +170,7 @@ local function config_of(given)
   return {
     name = given.name, script = arg and arg[0], seed = given.seed,
     data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
-    micro_batch = given.micro_batch, clip = given.clip,
+    micro_batch = given.micro_batch, reuse = given.reuse, clip = given.clip,
     generator = tostring(given.generator), discriminator = tostring(given.discriminator),
     loss = printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k, pac = given.pac,
     unroll = given.unroll, schedule = schedule.describe(given.schedule), ema = given.ema,

@@ -142,7 +142,7 @@ local function training(options)
     gan.train {
       data = options.data, generator = options.G, discriminator = options.D, latent = options.latent,
       batch = options.batch, loss = options.loss, penalties = options.penalties,
-      optimizer = { generator = adam, discriminator = adam }, out = false, progress = false,
+      reuse = options.reuse, optimizer = { generator = adam, discriminator = adam }, out = false, progress = false,
       sample = { every = 1 << 40, count = 1 },
       schedule = function(game)
         answer(function()
@@ -167,6 +167,7 @@ local function dcgan28(penalties)
     nn.init.normal(D, 0.02)
     return training {
       G = G, D = D, latent = 64, batch = o.batch or 64, data = pictures(size, 1), penalties = penalties,
+      reuse = true,
       loss = gan.loss.nonsaturating {},
     }
   end
@@ -190,6 +191,7 @@ local workloads = {
     nn.init.normal(D, 0.02)
     return training {
       G = G, D = D, latent = 100, batch = o.batch or 64, data = pictures(64, 3), loss = gan.loss.nonsaturating {},
+      reuse = true,
     }
   end },
 

@@ -41,6 +41,64 @@ local function numbers_after(changes)
   return G.value:item(), D.value:item(), run
 end
 
+describe("reuse", function()
+  -- Counts G's calls and keeps the latents that it got.
+  local function watched(options)
+    local seen = {}
+    local G = nn.define("watched", {
+      build = function(self) self:parameter("weight", gan.ones(2, 2)) end,
+      forward = function(self, x)
+        seen[#seen + 1] = x:totable()[1]
+        return x:matmul(self.weight)
+      end,
+    }) {}
+    local given = {
+      out = false, progress = false, seed = 3, generator = G, discriminator = nn.linear { out = 1 }, batch = 2,
+      data = gan.ones(4, 2), latent = 2, loss = loss.hinge {}, sample = { every = 1 << 30, count = 1 },
+    }
+    for key, value in pairs(options) do given[key] = value end
+    local run = gan.trainer(given)
+    for i = #seen, 1, -1 do seen[i] = nil end
+    run:train()
+    table.remove(seen) -- the picture at the end
+    return seen, G
+  end
+
+  it("lets the generator learn from what the discriminator was shown", function()
+    local anew = watched { schedule = schedule.alternate { iterations = 2 } }
+    assert.equal(4, #anew)
+    assert.not_same(anew[1], anew[2])
+    assert.equal(2, #watched { reuse = true, schedule = schedule.alternate { iterations = 2 } })
+  end)
+
+  it("takes the same step as a move that generates the same samples", function()
+    local latent = gan.randn(2, 2)
+    local function weights(reuse)
+      local _, G = watched { reuse = reuse, latent = function() return latent end,
+        schedule = schedule.alternate { iterations = 3 } }
+      return G.weight:totable()
+    end
+    assert.same(weights(false), weights(true))
+  end)
+
+  it("makes new samples where there are none left: a second move, another batch, a move told not to", function()
+    assert.equal(2, #watched { reuse = true, schedule = schedule.alternate { generator = 2, iterations = 1 } })
+    assert.equal(2, #watched { reuse = true, schedule = function(game)
+      game:discriminator()
+      game:generator { batch = 4 }
+    end })
+    assert.equal(2, #watched { reuse = true, schedule = function(game)
+      game:discriminator()
+      game:generator { reuse = false }
+    end })
+    assert.equal(3, #watched { reuse = true, schedule = function(game)
+      game:discriminator()
+      game:both()
+      game:generator()
+    end })
+  end)
+end)
+
 describe("game:both", function()
   it("takes both gradients at the same point", function()
     local t, p = numbers_after { schedule = schedule.simultaneous { iterations = 1 } }

@@ -125,6 +125,12 @@ describe("a run that was cut off and is unchanged", function()
     survives_every_cut(gan.schedule.extragradient { iterations = 12 }, 3)
   end)
 
+  it("ends with the bytes of the uncut one: samples that are used again", function()
+    survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 8 }, 1, function()
+      return { reuse = true }
+    end)
+  end)
+
   it("ends with the bytes of the uncut one: phases", function()
     assert.equal(60, (survives_every_cut(gan.schedule.phases {
       { discriminator = 1, iterations = 20 }, { generator = 2, iterations = 5 },
