@@ -86,7 +86,7 @@ local function instrument(self)
     end
   end
   for _, each in ipairs(put_back) do each[1][each[2]] = timed(self, each[4], each[3]) end
-  local before = module.observe(function(layer, x, ...)
+  local before = module.observe(function(layer, forward, x, ...)
     local tag = self.tag_of[layer]
     if not tag then
       tag = #self.layers + 1
@@ -97,7 +97,7 @@ local function instrument(self)
     self.tag = tag
     core.set_tag(tag)
     self.layers[tag].calls = self.layers[tag].calls + 1
-    local y = layer.definition.forward(layer, x, ...)
+    local y = forward(layer, x, ...)
     self.tag = outside
     core.set_tag(outside)
     return y

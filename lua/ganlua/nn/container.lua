@@ -1,6 +1,7 @@
 --- Modules made of modules: sequential, residual.
 
 local check = require "ganlua.check"
+local join = require "ganlua.nn.join"
 local module = require "ganlua.nn.module"
 
 local layers = {}
@@ -30,10 +31,15 @@ layers.sequential = module.define("sequential", {
 
   setup = function(self)
     for i = 1, self.options.count do self:child(i, self.options.layers[i]) end
+    self.joints = join.find(self.options.layers, self.options.count)
   end,
 
   forward = function(self, x, ...)
-    for i = 1, self.options.count do x = self[i](x, ...) end
+    local i = 1
+    while i <= self.options.count do
+      local both = self.joints[i] and join.run(self, i, self.joints[i], x)
+      if both then x, i = both, i + 2 else x, i = self[i](x, ...), i + 1 end
+    end
     return x
   end,
 

@@ -4,6 +4,7 @@ local core = require "ganlua.core"
 local check = require "ganlua.check"
 local define = require("ganlua.nn.module").define
 local initialize = require "ganlua.nn.initialize"
+local join = require "ganlua.nn.join"
 
 local layers = {}
 
@@ -52,6 +53,16 @@ layers.conv2d = define("conv2d", {
         o.kernel - 2 * o.pad, o.kernel, o.pad, check.shape_text(shape))
     end
     return with_bias(self, core.conv2d(x, self.weight, o.stride, o.pad))
+  end,
+
+  joins = function(self)
+    local o = self.options
+    return o.stride == 1 and o.pad < o.kernel
+  end,
+
+  joined = function(self, x, joint)
+    local y = join.convolve(x, self.weight, self.options.pad, joint)
+    return y and with_bias(self, y)
   end,
 })
 

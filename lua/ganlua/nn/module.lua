@@ -119,23 +119,30 @@ local function undo_on_error(self)
   end })
 end
 
--- What is told of every call, or nil: observer(module, x, ...) calls module.definition.forward itself.
+-- What is told of every call, or nil.
 local observer
 
---- Puts f around the forward function of every module's calls (nil: nothing); returns what was there.
----@param f fun(m: ganlua.module, x: ganlua.tensor, ...): ganlua.tensor|nil
+--- Puts f around the forward function of every module's calls (nil: nothing), which it calls itself; returns what was
+--- there.
+---@param f fun(m: ganlua.module, forward: function, x: ganlua.tensor, ...): ganlua.tensor|nil
 function module.observe(f)
   local before = observer
   observer = f
   return before
 end
 
+-- What a forward function of a module gives.
+local function run(self, forward, x, ...)
+  if observer then return observer(self, forward, x, ...) end
+  return forward(self, x, ...)
+end
+module.run = run
+
 local function call(self, x, ...)
   if not core.is_tensor(x) then self:fail("wanted a tensor, got %s", check.describe(x)) end
   local _ <close> = not self.output_shape and undo_on_error(self) or nil
   if not self.built then prepare(self, x:shape()) end
-  local y
-  if observer then y = observer(self, x, ...) else y = self.definition.forward(self, x, ...) end
+  local y = run(self, self.definition.forward, x, ...)
   if not self.output_shape then
     if not core.is_tensor(y) then self:fail("forward must return a tensor, got %s", check.describe(y)) end
     self.output_shape = y:shape()
@@ -200,6 +207,8 @@ local specification = {
   build = { type = "function", default = function() end },
   forward = { type = "function", required = true },
   describe = { type = "function", default = described },
+  joins = { type = "function", default = function() return false end },
+  joined = { type = "function" },
 }
 
 --- Defines a kind of module and returns its constructor.
@@ -207,7 +216,9 @@ local specification = {
 -- options: what it takes, rows as in check.options. build(self, shape): makes parameters with
 -- self:parameter(name, tensor) and self:buffer(name, tensor), for inputs of that shape. forward(self, x, ...).
 -- And where needed: setup(self) adds children with self:child(name, module) when it is constructed;
--- arguments(...) makes the table of options from what the constructor was given; describe(self) -> one line.
+-- joins(self, joint) tells whether the layer can do a resampling beside it in the same operation, joined(self, x,
+-- joint) does both (see ganlua.nn.join); arguments(...) makes the table of options from what the constructor was given;
+-- describe(self) -> one line.
 ---@param name string
 ---@param spec table
 ---@return fun(options?: table): ganlua.module

@@ -28,6 +28,16 @@ local function iterate(matrix, u)
   return normalized(core.matmul(matrix, v, { transpose_a = true })), v
 end
 
+-- The layer with its weight divided; in training the vectors move on.
+local function normed(self)
+  local matrix = as_matrix(self.layer)
+  if self.training then
+    self.weight_u, self.weight_v = core.no_grad(iterate, matrix, self.weight_u)
+  end
+  local sigma = (core.matmul(matrix, self.weight_u) * self.weight_v):sum()
+  return module.stand_in(self.layer, { weight = self.layer.weight / sigma })
+end
+
 --- spectral_norm(layer): the layer (linear, conv2d, conv_transpose2d, embedding) with its weight W divided by
 -- sigma = v' W u, where u and v follow W's first singular vectors by one power iteration a training call. They are
 -- constants to the gradient, as in PyTorch. Parameters keep the names that they have without it.
@@ -54,14 +64,10 @@ layers.spectral_norm = module.define("spectral_norm", {
     self:buffer("weight_v", v)
   end,
 
-  forward = function(self, x, ...)
-    local matrix = as_matrix(self.layer)
-    if self.training then
-      self.weight_u, self.weight_v = core.no_grad(iterate, matrix, self.weight_u)
-    end
-    local sigma = (core.matmul(matrix, self.weight_u) * self.weight_v):sum()
-    return module.stand_in(self.layer, { weight = self.layer.weight / sigma })(x, ...)
-  end,
+  forward = function(self, x, ...) return normed(self)(x, ...) end,
+
+  joins = function(self, joint) return self.layer.definition.joins(self.layer, joint) end,
+  joined = function(self, x, joint) return self.layer.definition.joined(normed(self), x, joint) end,
 
   describe = function(self)
     local layer = self.layer
