@@ -14,8 +14,7 @@ struct binding {
     jmp_buf *catch;
     gan_error kind;
     char message[1024];
-    size_t collected_at; /* gan_memory.allocated when garbage was last collected */
-    size_t live_then;    /* gan_memory.live after that */
+    size_t least; /* of gan_memory.live since garbage was last collected */
     const char *(*poll)(void *user);
     void *poll_user;
     bool reading_forbidden;
@@ -117,18 +116,18 @@ void ganlua_check_reading(lua_State *L)
 
 /* ---- Entering the core ---- */
 
-/* Tensors weigh little in Lua and much outside: the collector is told when as many bytes as it left
- * alive (32 MB at least) have been handed out since it last ran. */
+/* Tensors weigh little in Lua and much outside: the collector is told when twice as many bytes are alive as were at the
+ * least since it last ran, and 32 MB more. What was freed without it does not count. */
 static void pace_collector(lua_State *L, struct binding *b)
 {
     gan_memory_info memory = gan_memory(b->ctx);
-    size_t due = b->live_then > (size_t)32 << 20 ? b->live_then : (size_t)32 << 20;
-    if (memory.allocated - b->collected_at < due)
+    if (memory.live < b->least)
+        b->least = memory.live;
+    size_t due = b->least > (size_t)32 << 20 ? b->least : (size_t)32 << 20;
+    if (memory.live - b->least < due)
         return;
     lua_gc(L, LUA_GCCOLLECT);
-    memory = gan_memory(b->ctx);
-    b->collected_at = memory.allocated;
-    b->live_then = memory.live;
+    b->least = gan_memory(b->ctx).live;
 }
 
 void ganlua_collect_if_tight(lua_State *L)

@@ -647,3 +647,40 @@ describe("nn.define", function()
     end)
   end)
 end)
+
+describe("what passes between the layers of a sequence", function()
+  local function layers_that_keep(kept)
+    return nn.define("keeper", { forward = function(_, x)
+      kept[#kept + 1] = x
+      return x
+    end }) {}
+  end
+
+  it("is given back when the next layer has used it", function()
+    local m = nn.sequential { nn.linear { out = 1000 }, nn.relu {}, nn.linear { out = 1000 }, nn.tanh {} }
+    m:build { 2, 10 }
+    local x = gan.zeros(1000, 10)
+    collectgarbage()
+    local before = gan.memory().live
+    collectgarbage "stop"
+    local y = gan.no_grad(m, x)
+    local after = gan.memory().live
+    collectgarbage "restart"
+    assert.is_true(after - before < 1.5 * 4 * y:numel(), ("%d bytes more"):format(after - before))
+  end)
+
+  it("stays where somebody else has it: the caller, a layer of one's own, a layer that gives back its input", function()
+    local kept = {}
+    local m = nn.sequential {
+      nn.dropout { p = 0.5 }, nn.relu {}, layers_that_keep(kept), nn.relu {}, nn.dropout { p = 0.5 }, nn.tanh {},
+      layers_that_keep(kept),
+    }
+    m:eval()
+    local x = gan.randn(3, 4)
+    local y = m(x)
+    assert.equal(12, x:numel())
+    assert.equal(y, kept[2])
+    assert.is_near(0, (kept[1] - gan.no_grad(nn.relu {}, x)):abs():max():item(), 0)
+    assert.is_near(0, (kept[1]:tanh() - y):abs():max():item(), 0)
+  end)
+end)

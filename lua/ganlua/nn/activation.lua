@@ -1,7 +1,7 @@
 --- Elementwise activations: each is an op of the engine as a layer.
 
 local core = require "ganlua.core"
-local define = require("ganlua.nn.module").define
+local define = require("ganlua.nn.module").define_plain
 
 local layers = {}
 

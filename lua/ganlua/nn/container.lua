@@ -35,10 +35,16 @@ layers.sequential = module.define("sequential", {
   end,
 
   forward = function(self, x, ...)
-    local i = 1
+    local i, passing = 1, false -- whether x is nobody's but ours
     while i <= self.options.count do
-      local both = self.joints[i] and join.run(self, i, self.joints[i], x)
-      if both then x, i = both, i + 2 else x, i = self[i](x, ...), i + 1 end
+      local layer = self[i]
+      local y = self.joints[i] and join.run(self, i, self.joints[i], x)
+      if y then i = i + 2 else y, i = layer(x, ...), i + 1 end
+      local plain = layer.definition.plain
+      if passing and plain and not rawequal(x, y) then x:free() end
+      -- What a layer gives that it was given is as it was.
+      passing = self[i - 1].definition.plain and (passing or not rawequal(x, y))
+      x = y
     end
     return x
   end,

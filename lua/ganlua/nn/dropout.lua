@@ -1,7 +1,7 @@
 --- Dropout (Srivastava 2014).
 
 local core = require "ganlua.core"
-local define = require("ganlua.nn.module").define
+local define = require("ganlua.nn.module").define_plain
 
 local layers = {}
 

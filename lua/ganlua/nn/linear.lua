@@ -2,7 +2,7 @@
 
 local core = require "ganlua.core"
 local check = require "ganlua.check"
-local define = require("ganlua.nn.module").define
+local define = require("ganlua.nn.module").define_plain
 local initialize = require "ganlua.nn.initialize"
 
 local layers = {}

@@ -221,10 +221,12 @@ local specification = {
 -- describe(self) -> one line.
 ---@param name string
 ---@param spec table
+---@param plain? boolean see define_plain
 ---@return fun(options?: table): ganlua.module
-function module.define(name, spec)
+function module.define(name, spec, plain)
   if type(name) ~= "string" then check.fail("nn.define: the name must be a string, got %s", check.describe(name)) end
   local definition = check.options(("nn.define '%s'"):format(name), spec, specification)
+  definition.plain = plain
   local metatable = {
     __index = setmetatable({ kind = name, definition = definition }, { __index = Module }),
     __call = call,
@@ -243,6 +245,14 @@ function module.define(name, spec)
     definition.setup(self)
     return self
   end
+end
+
+--- Defines a layer that keeps neither what it is given nor what it gives: between two such layers of a sequence the
+--- numbers are given back as soon as no graph needs them, not when the collector comes by.
+---@param name string
+---@param spec table
+function module.define_plain(name, spec)
+  return module.define(name, spec, true)
 end
 
 return module

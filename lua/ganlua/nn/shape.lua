@@ -1,7 +1,7 @@
 --- Layers that only rearrange: flatten, reshape.
 
 local check = require "ganlua.check"
-local define = require("ganlua.nn.module").define
+local define = require("ganlua.nn.module").define_plain
 
 local layers = {}
 
