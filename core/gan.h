@@ -328,9 +328,17 @@ gan_tensor *gan_conv2d_weight(gan_tensor *x, gan_tensor *y, int64_t kernel_h, in
 /* Mean and variance (divided by n) of each channel over all axes but the last: 2 x C, a constant. */
 gan_tensor *gan_channel_moments(gan_tensor *x);
 /* Ioffe & Szegedy 2015, in training: gamma * (x - mean) / sqrt(var + eps) + beta by channel, with
- * the batch's own moments. gamma, beta: C. Fused; its gradient while recording is the composed one.
- * moments: gan_channel_moments(x), or NULL. */
-gan_tensor *gan_batch_norm(gan_tensor *x, gan_tensor *gamma, gan_tensor *beta, gan_tensor *moments, double eps);
+ * the batch's own moments, and where that is not above 0, times slope >= 0 (1: everywhere as it is).
+ * gamma, beta: C. Fused; its gradient while recording is the composed one. moments:
+ * gan_channel_moments(x), or NULL. */
+gan_tensor *gan_batch_norm(gan_tensor *x, gan_tensor *gamma, gan_tensor *beta, gan_tensor *moments, double eps,
+                           double slope);
+
+/* ---- What follows a product (finish.c) ------------------------------------------------------- */
+
+/* x + bias (C, the last axis; or NULL), and where that is not above 0, times slope >= 0 (1: everywhere as it is). With
+ * over, x's numbers are given up: the result may lie in their place, and x must not be used again. */
+gan_tensor *gan_finish(gan_tensor *x, gan_tensor *bias, double slope, bool over);
 
 /* ---- Compositions of the ops above (layer.c) -------------------------------------------------- */
 

@@ -123,21 +123,24 @@ typedef struct gan_kernels {
 
     gan_real (*sum)(int64_t n, const gan_real *x);
     bool (*all_finite)(int64_t n, const gan_real *x);
-    double (*squares)(int64_t n, const gan_real *x); /* sum of x^2, which no float overflows */
+    double (*squares)(int64_t n, const gan_real *x);                     /* sum of x^2, which no float overflows */
     void (*axpy)(int64_t n, gan_real a, const gan_real *x, gan_real *y); /* y += a*x */
 
     /* By channel, over rows of c numbers; the accumulators are added to. */
     void (*column_sums)(int64_t rows, int64_t c, const gan_real *x, gan_real *sums);
     void (*column_squares)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, gan_real *sums);
-    /* sums += dy, dots += dy * (x - mean) */
+    /* sums += dy, dots += dy * (x - mean), dy times slope where y is not above 0 */
     void (*column_dots)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *dy,
-                        gan_real *sums, gan_real *dots);
-    /* y = (x - mean)*scale + shift */
+                        const gan_real *y, gan_real slope, gan_real *sums, gan_real *dots);
+    /* y = leaky((x - mean)*scale + shift), leaky(v) being v where v > 0 and slope*v elsewhere */
     void (*normalize)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *scale,
-                      const gan_real *shift, gan_real *y);
-    /* dx = dy*ky + (x - mean)*kx + k */
+                      const gan_real *shift, gan_real slope, gan_real *y);
+    /* dx = dy*ky + (x - mean)*kx + k, dy times slope where y is not above 0 */
     void (*normalize_grad)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *dy,
-                           const gan_real *ky, const gan_real *kx, const gan_real *k, gan_real *dx);
+                           const gan_real *y, gan_real slope, const gan_real *ky, const gan_real *kx, const gan_real *k,
+                           gan_real *dx);
+    /* y = leaky(x + bias); bias may be NULL; y may be x */
+    void (*finish)(int64_t rows, int64_t c, const gan_real *x, const gan_real *bias, gan_real slope, gan_real *y);
 
     void (*adam)(int64_t n, gan_real *p, const gan_real *g, gan_real *m, gan_real *v, const gan_adam_constants *k);
 } gan_kernels;

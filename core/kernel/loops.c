@@ -313,31 +313,75 @@ static void column_squares(int64_t rows, int64_t c, const gan_real *restrict x, 
             sums[i] += (x[i] - mean[i]) * (x[i] - mean[i]);
 }
 
-static void column_dots(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict mean,
-                        const gan_real *restrict dy, gan_real *restrict sums, gan_real *restrict dots)
+/* As leaky and leaky_slope above. */
+static inline gan_real leak(gan_real v, gan_real slope)
 {
-    for (int64_t r = 0; r < rows; r++, x += c, dy += c)
+    return v > 0 ? v : (slope == 0 && v < 0 ? 0 : slope * v);
+}
+static inline gan_real leak_back(gan_real dy, gan_real y, gan_real slope)
+{
+    return y > 0 ? dy : (slope == 0 ? 0 : slope * dy);
+}
+
+static void column_dots(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict mean,
+                        const gan_real *restrict dy, const gan_real *restrict y, gan_real slope,
+                        gan_real *restrict sums, gan_real *restrict dots)
+{
+    if (slope == 1) { /* y is not needed */
+        for (int64_t r = 0; r < rows; r++, x += c, dy += c)
+            for (int64_t i = 0; i < c; i++) {
+                sums[i] += dy[i];
+                dots[i] += dy[i] * (x[i] - mean[i]);
+            }
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++, x += c, dy += c, y += c)
         for (int64_t i = 0; i < c; i++) {
-            sums[i] += dy[i];
-            dots[i] += dy[i] * (x[i] - mean[i]);
+            gan_real d = leak_back(dy[i], y[i], slope);
+            sums[i] += d;
+            dots[i] += d * (x[i] - mean[i]);
         }
 }
 
 static void normalize(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict mean,
-                      const gan_real *restrict scale, const gan_real *restrict shift, gan_real *restrict y)
+                      const gan_real *restrict scale, const gan_real *restrict shift, gan_real slope,
+                      gan_real *restrict y)
 {
     for (int64_t r = 0; r < rows; r++, x += c, y += c)
         for (int64_t i = 0; i < c; i++)
-            y[i] = (x[i] - mean[i]) * scale[i] + shift[i];
+            y[i] = leak((x[i] - mean[i]) * scale[i] + shift[i], slope);
 }
 
 static void normalize_grad(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict mean,
-                           const gan_real *restrict dy, const gan_real *restrict ky, const gan_real *restrict kx,
-                           const gan_real *restrict k, gan_real *restrict dx)
+                           const gan_real *restrict dy, const gan_real *restrict y, gan_real slope,
+                           const gan_real *restrict ky, const gan_real *restrict kx, const gan_real *restrict k,
+                           gan_real *restrict dx)
 {
-    for (int64_t r = 0; r < rows; r++, x += c, dy += c, dx += c)
+    if (slope == 1) {
+        for (int64_t r = 0; r < rows; r++, x += c, dy += c, dx += c)
+            for (int64_t i = 0; i < c; i++)
+                dx[i] = dy[i] * ky[i] + (x[i] - mean[i]) * kx[i] + k[i];
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++, x += c, dy += c, y += c, dx += c)
         for (int64_t i = 0; i < c; i++)
-            dx[i] = dy[i] * ky[i] + (x[i] - mean[i]) * kx[i] + k[i];
+            dx[i] = leak_back(dy[i], y[i], slope) * ky[i] + (x[i] - mean[i]) * kx[i] + k[i];
+}
+
+static void finish(int64_t rows, int64_t c, const gan_real *x, const gan_real *restrict bias, gan_real slope,
+                   gan_real *y)
+{
+    for (int64_t r = 0; r < rows; r++, x += c, y += c) {
+        if (bias) {
+#pragma GCC ivdep
+            for (int64_t i = 0; i < c; i++)
+                y[i] = leak(x[i] + bias[i], slope);
+        } else {
+#pragma GCC ivdep
+            for (int64_t i = 0; i < c; i++)
+                y[i] = leak(x[i], slope);
+        }
+    }
 }
 
 /* ---- Optimisers ---- */
@@ -403,5 +447,6 @@ const gan_kernels NAME(gan_kernels_, GAN_KERNEL_SET) = {
     .column_dots = column_dots,
     .normalize = normalize,
     .normalize_grad = normalize_grad,
+    .finish = finish,
     .adam = adam,
 };

@@ -106,7 +106,8 @@ enum role { DIFFERENTIABLE, CONSTANT, PLACES /* a constant whose numbers are pla
     OP(conv2d_input, DIFFERENTIABLE, "y:tensor weight:tensor height:integer width:integer stride:integer=1 pad:integer=0", gan_conv2d_input(T(0), T(1), I(2), I(3), INT(4), INT(5)), "transposed convolution, of N x P x Q x out with kh x kw x in x out to N x height x width x in") \
     OP(conv2d_weight, DIFFERENTIABLE, "x:tensor y:tensor kernel_h:integer kernel_w:integer stride:integer=1 pad:integer=0", gan_conv2d_weight(T(0), T(1), I(2), I(3), INT(4), INT(5)), "the gradient of a convolution to its weight: kernel_h x kernel_w x in x out") \
     OP(channel_moments, CONSTANT, "x:tensor", gan_channel_moments(T(0)), "2 x C: mean and variance (divided by n) of each channel; a constant") \
-    OP(batch_norm, DIFFERENTIABLE, "x:tensor gamma:tensor beta:tensor moments:tensor? eps:number=1e-5", gan_batch_norm(T(0), T(1), T(2), T(3), N(4)), "gamma*(x - mean)/sqrt(var + eps) + beta by channel, with the batch's own moments") \
+    OP(batch_norm, DIFFERENTIABLE, "x:tensor gamma:tensor beta:tensor moments:tensor? eps:number=1e-5 slope:number=1", gan_batch_norm(T(0), T(1), T(2), T(3), N(4), N(5)), "gamma*(x - mean)/sqrt(var + eps) + beta by channel, with the batch's own moments; times slope where that is not above 0") \
+    OP(finish, DIFFERENTIABLE, "x:tensor bias:tensor? slope:number=1 over:flag", gan_finish(T(0), T(1), N(2), FLAG(3)), "x + bias, times slope where that is not above 0; with over, x is given up: the result may take its place") \
     OP(linear, DIFFERENTIABLE, "x:tensor weight:tensor bias:tensor?", gan_linear(T(0), T(1), T(2)), "x W + b; x: N x in, W: in x out") \
     OP(softmax, DIFFERENTIABLE, "x:tensor dim:axis=-1", gan_softmax(T(0), AXIS(1)), "e^x, scaled to sum to 1 along a dimension") \
     OP(log_softmax, DIFFERENTIABLE, "x:tensor dim:axis=-1", gan_log_softmax(T(0), AXIS(1)), "log of softmax, without overflow") \

@@ -289,6 +289,7 @@ function Game:grow(options)
     over = { type = "integer", min = 1 }, fade = curve.option { min = 0, max = 1 }, to = { type = "integer", min = 1 },
   })
   local _ <close> = self.recorder:say("grow", options or {})
+  self.shown = nil -- samples of a smaller network
   local fade, grows = o.fade or o.over and curve.linear { from = 0, to = 1, over = o.over } or 1, false
   for name, player in pairs(self.players) do
     local stages = player.growing and player.growing.stages

@@ -287,6 +287,18 @@ return function(core)
   sample("batch_norm", { {2, 2, 2, 2}, {2}, {2} }, function(x, gamma, beta)
     return core.batch_norm(x, gamma, beta, core.channel_moments(x), 1e-3)
   end)
+  for _, slope in ipairs { 0, 0.2 } do
+    sample("batch_norm", { {3, 2, 2, 2}, {2}, {2} }, function(x, gamma, beta)
+      return core.batch_norm(x, gamma, beta, nil, 1e-5, slope)
+    end)
+    sample("finish", { {4, 3}, {3} }, function(x, bias) return core.finish(x, bias, slope) end)
+    sample("finish", { {2, 2, 3, 2} }, function(x) return core.finish(x, nil, slope) end)
+    sample("finish", { {3, 4}, {4, 2}, {2} }, function(x, w, bias)
+      return core.finish(core.matmul(x, w), bias, slope, true)
+    end)
+  end
+  sample("finish", { {2, 3}, {3} }, function(x, bias) return core.finish(x, bias) end)
+  sample("finish", { {0, 3}, {3} }, function(x, bias) return core.finish(x, bias, 0.2) end)
   for _, name in ipairs{"softmax", "log_softmax"} do
     local f = core[name]
     sample(name, { {2, 3} }, function(x) return f(x, 2) end)

@@ -1,6 +1,7 @@
--- Resampling and convolution as one: equal to the two layers one by one, in value, first and second derivatives.
+-- Layers that a sequence runs as one: equal to the layers one by one, in value, first and second derivatives.
 
 local gan = require "ganlua"
+local core = require "ganlua.core"
 local nn = gan.nn
 
 -- The greatest difference, by the greatest number.
@@ -69,6 +70,18 @@ describe("a sequence of a convolution and a resampling", function()
     end)
   end
 
+  it("takes the activation behind them along", function()
+    for _, kind in ipairs { "upsample", "avg_pool" } do
+      local first, second = layers_of(kind, 3, 1, 2, true)
+      local m = nn.sequential { first, second, nn.leaky_relu {} }
+      m:build { 2, 8, 8, 3 }
+      m:eval()
+      local x = gan.randn(2, 8, 8, 3)
+      assert.equal(3, m.joints[1].last)
+      alike({ m[3](m[2](m[1](x))) }, { m(x) }, kind)
+    end
+  end)
+
   it("is one operation, but for a 1 x 1 kernel, which changes places", function()
     assert.is_true(is_joined((pair(nn.upsample {}, nn.conv2d { out = 4, kernel = 3, pad = 1 }, 8))))
     assert.is_true(is_joined((pair(nn.conv2d { out = 4, kernel = 3, pad = 1 }, nn.avg_pool { kernel = 2 }, 8))))
@@ -109,5 +122,69 @@ describe("a sequence of a convolution and a resampling", function()
       other[2](other[1](x))
     end
     assert.same(other[1].weight_u:totable(), m[1].weight_u:totable())
+  end)
+end)
+
+describe("a sequence of a product or a batch normalisation and an activation", function()
+  local mains = {
+    { "linear", function() return nn.linear { out = 6 } end, { 5, 4 } },
+    { "linear without a bias", function() return nn.linear { out = 6, bias = false } end, { 5, 4 } },
+    { "conv2d", function() return nn.conv2d { out = 4, kernel = 3, pad = 1 } end, { 2, 5, 5, 3 } },
+    { "conv_transpose2d", function() return nn.conv_transpose2d { out = 4, kernel = 4, stride = 2, pad = 1 } end,
+      { 2, 4, 4, 3 } },
+    { "batch_norm", function() return nn.batch_norm {} end, { 3, 4, 4, 5 } },
+    { "spectral_norm", function() return nn.spectral_norm(nn.linear { out = 6 }) end, { 5, 4 } },
+  }
+  local activations = {
+    relu = function() return nn.relu {} end, leaky_relu = function() return nn.leaky_relu { slope = 0.1 } end,
+  }
+
+  for _, main in ipairs(mains) do
+    for name, activation in pairs(activations) do
+      it(("equals its layers to second order: %s and %s"):format(main[1], name), function()
+        local m = nn.sequential { main[2](), activation() }
+        m:build(main[3])
+        m:eval()
+        if main[1] == "batch_norm" then m:train() end
+        assert.equal(2, m.joints[1].last)
+        local x = gan.randn(main[3])
+        for _, p in ipairs(m:parameters()) do p:add_(gan.randn(p:shape()), 0.3) end
+        local function plain(u) return m[2](m[1](u)) end
+        local targets, weight = { x, table.unpack(m:parameters()) }, gan.randn(m(x):shape())
+        local function slopes(f, create)
+          return gan.grad((f(x) * weight):tanh():sum(), targets, { create_graph = create })
+        end
+        local function bends(gradients) return gan.grad(gradients[1]:square():sum(), targets, { unused = "zero" }) end
+        alike({ plain(x) }, { m(x) }, "output")
+        alike(slopes(plain, false), slopes(m, false), "fused gradient")
+        local wanted, found = slopes(plain, true), slopes(m, true)
+        alike(wanted, found, "recorded gradient")
+        alike(bends(wanted), bends(found), "second derivative")
+      end)
+    end
+  end
+
+  it("moves running statistics as the layers do", function()
+    local m = nn.sequential { nn.batch_norm {}, nn.relu {} }
+    m:build { 2, 3 }
+    local other, x = m:clone(), gan.randn(8, 3)
+    m(x)
+    other[2](other[1](x))
+    assert.same(other[1].running_var:totable(), m[1].running_var:totable())
+  end)
+
+  it("stays two where the slope is negative, and keeps what is no number", function()
+    local m = nn.sequential { nn.linear { out = 2 }, nn.leaky_relu { slope = -0.1 } }
+    assert.same({}, m.joints)
+    local odd = gan.tensor { { 0 / 0, 1 / 0, -1 / 0 } }
+    local y = core.finish(odd, nil, 0):totable()[1]
+    assert.is_true(y[1] ~= y[1] and y[2] == 1 / 0 and y[3] == 0)
+  end)
+
+  it("tells who uses numbers that were given up", function()
+    local x = gan.randn(2, 3)
+    local product = x:tanh()
+    local y = core.finish(product, nil, 0.2, true)
+    assert.error_matches(function() gan.grad(y:sum(), { x }) end, "changed in place")
   end)
 end)

@@ -38,8 +38,9 @@ layers.sequential = module.define("sequential", {
     local i, passing = 1, false -- whether x is nobody's but ours
     while i <= self.options.count do
       local layer = self[i]
-      local y = self.joints[i] and join.run(self, i, self.joints[i], x)
-      if y then i = i + 2 else y, i = layer(x, ...), i + 1 end
+      local joint = self.joints[i]
+      local y = joint and join.run(self, joint, x)
+      if y then i = joint.last + 1 else y, i = layer(x, ...), i + 1 end
       local plain = layer.definition.plain
       if passing and plain and not rawequal(x, y) then x:free() end
       -- What a layer gives that it was given is as it was.

@@ -29,10 +29,6 @@ local function image_shape(self, x, channels)
   return shape
 end
 
-local function with_bias(self, y)
-  return self.bias and y + self.bias or y
-end
-
 --- Convolution. N x H x W x in -> N x (H + 2 pad - kernel) // stride + 1 x ... x out;
 -- weight kernel x kernel x in x out.
 -- Options: out, kernel; stride = 1, pad = 0, bias = true.
@@ -45,24 +41,22 @@ layers.conv2d = define("conv2d", {
     initialize.default(self, { o.kernel, o.kernel, shape[4], o.out }, o.out)
   end,
 
-  forward = function(self, x)
+  forward = function(self, x) return self.definition.joined(self, x) end,
+
+  joins = function(self, joint)
     local o = self.options
+    return not joint.kind or o.stride == 1 and o.pad < o.kernel
+  end,
+
+  joined = function(self, x, joint)
+    local o = self.options
+    if joint and joint.kind then return join.finish(join.convolve(x, self.weight, o.pad, joint), self.bias, joint) end
     local shape = image_shape(self, x, self.weight:shape()[3])
     if math.min(shape[2], shape[3]) + 2 * o.pad < o.kernel then
       self:fail("wanted an image of at least %d x %d for kernel %d and pad %d, got %s", o.kernel - 2 * o.pad,
         o.kernel - 2 * o.pad, o.kernel, o.pad, check.shape_text(shape))
     end
-    return with_bias(self, core.conv2d(x, self.weight, o.stride, o.pad))
-  end,
-
-  joins = function(self)
-    local o = self.options
-    return o.stride == 1 and o.pad < o.kernel
-  end,
-
-  joined = function(self, x, joint)
-    local y = join.convolve(x, self.weight, self.options.pad, joint)
-    return y and with_bias(self, y)
+    return join.finish(core.conv2d(x, self.weight, o.stride, o.pad), self.bias, joint)
   end,
 })
 
@@ -85,7 +79,10 @@ layers.conv_transpose2d = define("conv_transpose2d", {
     initialize.default(self, { o.kernel, o.kernel, o.out, shape[4] }, o.out)
   end,
 
-  forward = function(self, x)
+  forward = function(self, x) return self.definition.joined(self, x) end,
+  joins = join.follows,
+
+  joined = function(self, x, joint)
     local o = self.options
     local shape = image_shape(self, x, self.weight:shape()[4])
     local function size(n) return (n - 1) * o.stride - 2 * o.pad + o.kernel + o.output_pad end
@@ -93,7 +90,7 @@ layers.conv_transpose2d = define("conv_transpose2d", {
     if height < 1 or width < 1 then
       self:fail("pad %d takes the whole %s picture away", o.pad, check.shape_text(shape))
     end
-    return with_bias(self, core.conv2d_input(x, self.weight, height, width, o.stride, o.pad))
+    return join.finish(core.conv2d_input(x, self.weight, height, width, o.stride, o.pad), self.bias, joint)
   end,
 })
 

@@ -1,4 +1,6 @@
---- A resampling and the convolution beside it, done as one with fewer operations; sequential asks for it.
+--- Layers that are done as one where a sequence has them side by side.
+--
+-- A ReLU or leaky ReLU after a product or a batch normalisation is part of the same pass (see core/finish.c).
 --
 -- Making a picture s times as large by repeating pixels and then convolving it reads each pixel s x s times: the same
 -- numbers come from one transposed convolution of stride s, whose kernel holds sums of the weights. Convolving and then
@@ -12,11 +14,16 @@ local module = require "ganlua.nn.module"
 
 local join = {}
 
---- A resampling beside a convolution.
+--- Layers that stand side by side in a sequence: the main one, and what it does besides.
 ---@class ganlua.joint
----@field kind "upsample"|"pool"
----@field scale integer
----@field at integer where in its sequence the convolution is
+---@field first integer place of the first of them
+---@field last integer
+---@field at integer place of the main one, whose definition has joins and joined
+---@field kind? "upsample"|"pool" what stands before or behind it
+---@field scale? integer
+---@field slope? number of the activation that follows
+
+---- Finding -------------------------------------------------------------------------------------------------------
 
 -- What a layer is as a resampling.
 local function resampling(layer)
@@ -25,35 +32,81 @@ local function resampling(layer)
   if layer.kind == "avg_pool" then return "pool", o.kernel end
 end
 
---- The pairs of layers that can be done as one, by the place of the first.
+-- The slope of an activation that can follow in the same pass.
+local function slope_of(layer)
+  if layer.kind == "relu" then return 0 end
+  if layer.kind == "leaky_relu" and layer.options.slope >= 0 then return layer.options.slope end
+end
+
+-- Whether a layer can do what a joint says.
+local function can(layer, joint)
+  local definition = layer.definition
+  return definition.joined ~= nil and definition.joins(layer, joint)
+end
+
+-- The joint that begins with layer i, if there is one.
+local function joint_at(layers, count, i)
+  local joint = { first = i, last = i, at = i }
+  for at = i, i < count and i + 1 or 0 do
+    local kind, scale = resampling(layers[2 * i + 1 - at])
+    local in_order = kind == "upsample" and at == i + 1 or kind == "pool" and at == i
+    if in_order and scale > 1 then
+      local more = { first = i, last = i + 1, at = at, kind = kind, scale = scale }
+      if can(layers[at], more) then joint = more end
+    end
+  end
+  local slope = joint.last < count and slope_of(layers[joint.last + 1])
+  if slope then
+    joint.slope = slope
+    if can(layers[joint.at], joint) then joint.last = joint.last + 1 else joint.slope = nil end
+  end
+  return joint.last > i and joint or nil
+end
+
+--- The joints of a list of layers, by the place of their first.
 ---@param layers ganlua.module[]
 ---@param count integer
 ---@return table<integer, ganlua.joint>
 function join.find(layers, count)
-  local joints = {}
-  for i = 1, count - 1 do
-    for at = i, i + 1 do
-      local kind, scale = resampling(layers[2 * i + 1 - at])
-      local in_order = kind == "upsample" and at == i + 1 or kind == "pool" and at == i
-      if in_order and scale > 1 then
-        local joint = { kind = kind, scale = scale, at = at }
-        if layers[at].definition.joins(layers[at], joint) then joints[i] = joint end
-      end
-    end
+  local joints, i = {}, 1
+  while i <= count do
+    joints[i] = joint_at(layers, count, i)
+    i = (joints[i] and joints[i].last or i) + 1
   end
   return joints
 end
 
---- Runs a pair; nil where it must be run layer by layer: before both have seen a picture, or when they would fail.
+--- What a layer that an activation alone can join says in `joins`.
+function join.follows(_, joint)
+  return joint.kind == nil
+end
+
+---- Running -------------------------------------------------------------------------------------------------------
+
+--- Runs the layers of a joint; nil where they must be run one by one: before all have been called, or when they fail.
 ---@param sequence ganlua.module
----@param first integer the place of the first layer
 ---@param joint ganlua.joint
 ---@param x ganlua.tensor
 ---@return ganlua.tensor?
-function join.run(sequence, first, joint, x)
-  local conv = sequence[joint.at]
-  if not sequence[first].output_shape or not sequence[first + 1].output_shape or #x:shape() ~= 4 then return nil end
-  return module.run(conv, conv.definition.joined, x, joint)
+function join.run(sequence, joint, x)
+  for i = joint.first, joint.last do
+    if not sequence[i].output_shape then return nil end
+  end
+  local main = sequence[joint.at]
+  return module.run(main, main.definition.joined, x, joint)
+end
+
+--- A product with its bias and the activation that a joint has. The product is given up.
+---@param product ganlua.tensor?
+---@param bias ganlua.tensor?
+---@param joint ganlua.joint?
+---@return ganlua.tensor?
+function join.finish(product, bias, joint)
+  local slope = joint and joint.slope or 1
+  if not product or not bias and slope == 1 then return product end
+  local y = core.finish(product, bias, slope, true)
+  product:free()
+  return y
 end
 
 -- Whether weight k (from 0) of a line of the kernel is among those that add up at place t of the larger one's line.
@@ -100,6 +153,7 @@ end
 ---@return ganlua.tensor?
 function join.convolve(x, weight, pad, joint)
   local shape, scale = x:shape(), joint.scale
+  if #shape ~= 4 then return nil end
   local kernel, _, channels = table.unpack(weight:shape())
   local grow = joint.kind == "upsample" and scale or 1
   local height, width = grow * shape[2] + 2 * pad - kernel + 1, grow * shape[3] + 2 * pad - kernel + 1

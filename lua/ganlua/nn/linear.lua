@@ -4,6 +4,7 @@ local core = require "ganlua.core"
 local check = require "ganlua.check"
 local define = require("ganlua.nn.module").define_plain
 local initialize = require "ganlua.nn.initialize"
+local join = require "ganlua.nn.join"
 
 local layers = {}
 
@@ -19,14 +20,18 @@ layers.linear = define("linear", {
     initialize.default(self, { shape[2], self.options.out }, self.options.out)
   end,
 
-  forward = function(self, x)
+  forward = function(self, x) return self.definition.joined(self, x) end,
+
+  joined = function(self, x, joint)
     local shape, features = x:shape(), self.weight:shape()[1]
     if #shape ~= 2 or shape[2] ~= features then
       self:fail("wanted an N x %d input, got %s%s", features, check.shape_text(shape),
         #shape > 2 and " (nn.flatten{} makes one)" or "")
     end
-    return core.linear(x, self.weight, self.bias)
+    return join.finish(core.matmul(x, self.weight), self.bias, joint)
   end,
+
+  joins = join.follows,
 })
 
 --- A vector for each class: labels (N, from 0 to count - 1) -> N x dim, from a normal distribution at first.

@@ -2,6 +2,7 @@
 
 local core = require "ganlua.core"
 local check = require "ganlua.check"
+local join = require "ganlua.nn.join"
 local define = require("ganlua.nn.module").define_plain
 
 local layers = {}
@@ -35,7 +36,10 @@ layers.batch_norm = define("batch_norm", {
     self:buffer("running_var", core.ones { channels })
   end,
 
-  forward = function(self, x)
+  forward = function(self, x) return self.definition.joined(self, x) end,
+  joins = join.follows,
+
+  joined = function(self, x, joint)
     local o, shape = self.options, x:shape()
     local channels = self.running_mean:numel()
     if #shape < 2 or shape[#shape] ~= channels then
@@ -44,14 +48,14 @@ layers.batch_norm = define("batch_norm", {
     local scale, shift = self.weight or self.scale, self.bias or self.shift
     if not self.training then
       scale = scale / (self.running_var + o.eps):sqrt()
-      return x * scale + (shift - self.running_mean * scale)
+      return join.finish(x * scale, shift - self.running_mean * scale, joint)
     end
     local n = x:numel() // channels
     if n < 2 then
       self:fail("wanted more than one value per channel in training, got %s", check.shape_text(shape))
     end
     local moments = core.channel_moments(x)
-    local y = core.batch_norm(x, scale, shift, moments, o.eps)
+    local y = core.batch_norm(x, scale, shift, moments, o.eps, joint and joint.slope)
     self.running_mean = core.no_grad(blend, self.running_mean, moments[1], o.momentum)
     self.running_var = core.no_grad(blend, self.running_var, moments[2] * (n / (n - 1)), o.momentum)
     return y

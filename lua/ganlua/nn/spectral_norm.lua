@@ -65,7 +65,6 @@ layers.spectral_norm = module.define("spectral_norm", {
   end,
 
   forward = function(self, x, ...) return normed(self)(x, ...) end,
-
   joins = function(self, joint) return self.layer.definition.joins(self.layer, joint) end,
   joined = function(self, x, joint) return self.layer.definition.joined(normed(self), x, joint) end,
 
