@@ -36,6 +36,9 @@ function resume.snapshot(self)
       seed = self.options.seed,
       streams = played.streams:state(),
       data = played.data.state and played.data:state() or nil,
+      shown = played.shown and {
+        latent_at = played.shown.latent_at, network_at = played.shown.network_at, batch = played.shown.batch,
+      },
       state = self.state,
       history = file and { size = file.size, start = played.recorder.start } or nil,
       metrics = self.log.lines,
@@ -72,6 +75,7 @@ function resume.take(self, saved)
   played.streams.seed, self.options.seed = counters.seed, counters.seed
   played.streams:load_state(counters.streams)
   if counters.data and played.data.load_state then played.data:load_state(counters.data) end
+  played.shown = counters.shown
   refill(self.state, counters.state)
   self.saved, self.sampled, self.best = counters.saved, counters.sampled, counters.best
   self.watch, self.takes, self.edited = counters.watch or {}, counters.takes, counters.edited
