@@ -116,14 +116,14 @@ void ganlua_check_reading(lua_State *L)
 
 /* ---- Entering the core ---- */
 
-/* Tensors weigh little in Lua and much outside: the collector is told when twice as many bytes are alive as were at the
- * least since it last ran, and 32 MB more. What was freed without it does not count. */
+/* Tensors weigh little in Lua and much outside: the collector is told when an eighth more bytes (8 MB at least) are alive
+ * than at the least since it last ran. What was freed without it does not count. */
 static void pace_collector(lua_State *L, struct binding *b)
 {
     gan_memory_info memory = gan_memory(b->ctx);
     if (memory.live < b->least)
         b->least = memory.live;
-    size_t due = b->least > (size_t)32 << 20 ? b->least : (size_t)32 << 20;
+    size_t due = b->least / 8 > (size_t)8 << 20 ? b->least / 8 : (size_t)8 << 20;
     if (memory.live - b->least < due)
         return;
     lua_gc(L, LUA_GCCOLLECT);
