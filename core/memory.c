@@ -74,6 +74,12 @@ void gan_uncharge(gan_context *ctx, size_t bytes)
     ctx->live -= bytes;
 }
 
+/* Bytes in use and for reuse together: what was once needed at the same time, and some for sizes that change. */
+static size_t most_kept(const gan_context *ctx)
+{
+    return ctx->peak + ctx->peak / 4 + ((size_t)8 << 20);
+}
+
 static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
 {
     if (bytes > (size_t)1 << 50) /* beyond the classes, and beyond any machine */
@@ -88,7 +94,7 @@ static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
         ctx->recycled -= *rounded;
         return block;
     }
-    size_t most = ctx->peak + ctx->peak / 4 + ((size_t)1 << 20);
+    size_t most = most_kept(ctx);
     if (ctx->live + ctx->recycled > (ctx->cap && ctx->cap < most ? ctx->cap : most))
         return_recycled(ctx);
     void *fresh = aligned_alloc(ALIGNMENT, *rounded);
@@ -100,7 +106,9 @@ static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
         gan_uncharge(ctx, *rounded);
         ctx->peak = peak;
         ctx->allocated = allocated;
+        return NULL;
     }
+    ctx->fresh++;
     return fresh;
 }
 
@@ -113,8 +121,7 @@ static void give_block(gan_context *ctx, void *data, size_t rounded)
     block->next = ctx->free_blocks[class];
     ctx->free_blocks[class] = block;
     ctx->recycled += rounded;
-    /* What is kept for reuse never exceeds what was once needed at the same time. */
-    if (ctx->live + ctx->recycled > ctx->peak + ctx->peak / 4 + ((size_t)1 << 20))
+    if (ctx->live + ctx->recycled > most_kept(ctx))
         return_recycled(ctx);
 }
 
@@ -187,7 +194,7 @@ void gan_clear_cancel(gan_context *ctx)
 
 gan_memory_info gan_memory(const gan_context *ctx)
 {
-    return (gan_memory_info){ctx->live, ctx->peak, ctx->cap, ctx->allocated, ctx->tensors};
+    return (gan_memory_info){ctx->live, ctx->peak, ctx->cap, ctx->allocated, ctx->tensors, ctx->fresh};
 }
 
 void gan_set_memory_cap(gan_context *ctx, size_t cap)

@@ -89,7 +89,7 @@ struct gan_context {
     struct gan_profile *profile; /* NULL: nothing is timed */
     int tag;
 
-    size_t live, peak, cap, allocated, tensors;
+    size_t live, peak, cap, allocated, tensors, fresh;
     int64_t fail_countdown;
     size_t recycled; /* bytes that wait in the free lists */
     struct gan_free_block *free_blocks[GAN_SIZE_CLASSES];

@@ -85,8 +85,8 @@ struct gan_workers {
 
 /* ---- Waiting ---- */
 
-/* How long to watch before sleeping, in turns of some ten nanoseconds: about what waking a thread takes. */
-enum { WATCH = 2000 };
+/* How long to watch before sleeping, in turns of some ten nanoseconds: waking one takes as long. */
+enum { WATCH = 10000 };
 
 static void breathe(void)
 {

@@ -16,15 +16,16 @@ static void set_count(lua_State *L, const char *name, size_t count)
     lua_setfield(L, -2, name);
 }
 
-/* core.memory() -> {live=, peak=, cap=, tensors=}, bytes and a count */
+/* core.memory() -> {live=, peak=, cap=, tensors=, fresh=}, bytes and counts */
 static int memory(lua_State *L)
 {
     gan_memory_info info = gan_memory(ganlua_context(L));
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     set_count(L, "live", info.live);
     set_count(L, "peak", info.peak);
     set_count(L, "cap", info.cap);
     set_count(L, "tensors", info.tensors);
+    set_count(L, "fresh", info.fresh);
     return 1;
 }
 

@@ -41,6 +41,31 @@ local function numbers_after(changes)
   return G.value:item(), D.value:item(), run
 end
 
+describe("a training step", function()
+  it("asks the system for no memory once its blocks are recycled", function()
+    local fresh = {}
+    gan.train {
+      out = false, progress = false, seed = 1, batch = 16, data = gan.randn(64, 8, 8, 1), latent = 4,
+      loss = loss.hinge {}, penalties = { penalty.r1 { weight = 1 } },
+      generator = nn.sequential { nn.linear { out = 256 }, nn.batch_norm {}, nn.relu {}, nn.reshape { 4, 4, 16 },
+        nn.conv_transpose2d { out = 1, kernel = 4, stride = 2, pad = 1 } },
+      discriminator = nn.sequential { nn.conv2d { out = 16, kernel = 4, stride = 2, pad = 1 }, nn.leaky_relu {},
+        nn.flatten {}, nn.linear { out = 1 } },
+      schedule = function(game)
+        for i = 1, 60 do
+          game:discriminator()
+          game:generator()
+          game:next()
+          collectgarbage() -- Lua's own clock is another matter
+          fresh[i] = core.memory().fresh
+        end
+      end,
+    }
+    assert.is_true(fresh[1] > 0)
+    assert.equal(fresh[20], fresh[60])
+  end)
+end)
+
 describe("reuse", function()
   -- Counts G's calls and keeps the latents that it got.
   local function watched(options)
