@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "op.h"
 
@@ -33,13 +34,37 @@ static int size_class(size_t bytes, size_t *rounded)
     return (bits - SMALLEST_CLASS_BITS) * 4 + (int)quarters;
 }
 
+/* Large blocks are the system's own pages: the C library would keep them when they are given back, in a heap that grows
+ * to several times what is in use. The sanitizer must see every block. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { PAGES_FROM = 1 << 30 };
+#else
+enum { PAGES_FROM = 1 << 19 };
+#endif
+
+static void *ask_system(size_t bytes)
+{
+    if (bytes < PAGES_FROM)
+        return aligned_alloc(ALIGNMENT, bytes);
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+static void give_system(void *block, size_t bytes)
+{
+    if (bytes < PAGES_FROM)
+        free(block);
+    else
+        munmap(block, bytes);
+}
+
 static void return_recycled(gan_context *ctx)
 {
     for (int i = 0; i < GAN_SIZE_CLASSES; i++) {
         while (ctx->free_blocks[i]) {
             struct gan_free_block *block = ctx->free_blocks[i];
             ctx->free_blocks[i] = block->next;
-            free(block);
+            give_system(block, block->bytes);
         }
     }
     ctx->recycled = 0;
@@ -97,10 +122,10 @@ static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
     size_t most = most_kept(ctx);
     if (ctx->live + ctx->recycled > (ctx->cap && ctx->cap < most ? ctx->cap : most))
         return_recycled(ctx);
-    void *fresh = aligned_alloc(ALIGNMENT, *rounded);
+    void *fresh = ask_system(*rounded);
     if (!fresh) {
         return_recycled(ctx);
-        fresh = aligned_alloc(ALIGNMENT, *rounded);
+        fresh = ask_system(*rounded);
     }
     if (!fresh) {
         gan_uncharge(ctx, *rounded);
@@ -119,6 +144,7 @@ static void give_block(gan_context *ctx, void *data, size_t rounded)
     gan_uncharge(ctx, rounded);
     struct gan_free_block *block = data;
     block->next = ctx->free_blocks[class];
+    block->bytes = rounded;
     ctx->free_blocks[class] = block;
     ctx->recycled += rounded;
     if (ctx->live + ctx->recycled > most_kept(ctx))

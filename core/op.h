@@ -72,6 +72,7 @@ enum { GAN_SIZE_CLASSES = 192, GAN_MESSAGE = 1024 };
 
 struct gan_free_block {
     struct gan_free_block *next;
+    size_t bytes;
 };
 
 struct gan_context {
