@@ -28,6 +28,7 @@ static void finish_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_t
         dx[1] = d; /* the walk sums it */
 }
 static const gan_op finish_op = {"finish", finish_grad, GAN_SAVES_OUTPUT};
+static const gan_op bias_op = {"finish", finish_grad, 0}; /* with a slope of 1 */
 
 gan_tensor *gan_finish(gan_tensor *x, gan_tensor *bias, double slope, bool over)
 {
@@ -51,5 +52,6 @@ gan_tensor *gan_finish(gan_tensor *x, gan_tensor *bias, double slope, bool over)
     struct finish_work work = {ctx->kernels, c, x->data, bias ? bias->data : NULL, y->data, (gan_real)slope};
     gan_parallel(ctx, c ? x->numel / c : 0, GAN_GRAIN / (c + 1) + 1, finish_job, &work);
     gan_attributes at = {.f = {slope}};
-    return bias ? GAN_RECORD(y, &finish_op, at, x, bias) : GAN_RECORD(y, &finish_op, at, x);
+    const gan_op *op = slope == 1 ? &bias_op : &finish_op;
+    return bias ? GAN_RECORD(y, op, at, x, bias) : GAN_RECORD(y, op, at, x);
 }

@@ -6,7 +6,9 @@
  *    a training step in its steady state asks the system for nothing.
  * 3. live counts blocks in use and the host's charges; blocks in the free lists are not live, and are
  *    given back to the system before the cap or the system refuses anything.
- * 4. Freeing walks a chain, never the C stack: a graph may be a million nodes long. */
+ * 4. Freeing walks a chain, never the C stack: a graph may be a million nodes long.
+ * 5. A tensor has its numbers as long as something other than a node can reach it, a node's gradient
+ *    reads them, or its own does; no longer. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,20 +107,35 @@ static size_t most_kept(const gan_context *ctx)
     return ctx->peak + ctx->peak / 4 + ((size_t)8 << 20);
 }
 
+/* Of the free blocks that hold so many bytes, the smallest class: the block's own, or one of those up to half as large
+ * again, so that sizes that are not needed at the same time share blocks. NULL where there is none. */
+enum { LARGER_CLASSES = 2 };
+static struct gan_free_block **find_free(gan_context *ctx, int class)
+{
+    for (int i = class; i <= class + LARGER_CLASSES && i < GAN_SIZE_CLASSES; i++)
+        if (ctx->free_blocks[i])
+            return &ctx->free_blocks[i];
+    return NULL;
+}
+
+/* A block of at least so many bytes; *rounded is how many it has. */
 static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
 {
     if (bytes > (size_t)1 << 50) /* beyond the classes, and beyond any machine */
         return NULL;
-    size_t peak = ctx->peak, allocated = ctx->allocated;
-    int class = size_class(bytes, rounded);
-    if (!may_allocate(ctx) || !gan_charge(ctx, *rounded))
+    if (!may_allocate(ctx))
         return NULL;
-    struct gan_free_block *block = ctx->free_blocks[class];
-    if (block) {
-        ctx->free_blocks[class] = block->next;
+    size_t peak = ctx->peak, allocated = ctx->allocated;
+    struct gan_free_block **place = find_free(ctx, size_class(bytes, rounded));
+    if (place && gan_charge(ctx, (*place)->bytes)) {
+        struct gan_free_block *block = *place;
+        *place = block->next;
+        *rounded = block->bytes;
         ctx->recycled -= *rounded;
         return block;
     }
+    if (!gan_charge(ctx, *rounded))
+        return NULL;
     size_t most = most_kept(ctx);
     if (ctx->live + ctx->recycled > (ctx->cap && ctx->cap < most ? ctx->cap : most))
         return_recycled(ctx);
@@ -324,6 +341,11 @@ gan_tensor *gan_view(gan_tensor *t, gan_shape shape)
     return view;
 }
 
+static bool reads_input(const gan_op *op, int i)
+{
+    return i < GAN_MOST_SAVED && (op->saves & GAN_SAVES_INPUT(i));
+}
+
 gan_tensor *gan_record(gan_tensor *y, const gan_op *op, gan_attributes at, int count, gan_tensor *const inputs[])
 {
     gan_context *ctx = y->ctx;
@@ -340,6 +362,7 @@ gan_tensor *gan_record(gan_tensor *y, const gan_op *op, gan_attributes at, int c
     for (int i = 0; i < count; i++) {
         node->inputs[i].tensor = gan_retain(inputs[i]);
         node->inputs[i].version = inputs[i]->storage->version;
+        inputs[i]->idle += !reads_input(op, i);
     }
     y->node = node;
     return y;
@@ -351,14 +374,27 @@ gan_tensor *gan_retain(gan_tensor *t)
     return t;
 }
 
+/* Gives a tensor's numbers back where nobody can read them any more. */
+static void shed(gan_tensor *t)
+{
+    if (t->references > t->idle || !t->storage || (t->node && (t->node->op->saves & GAN_SAVES_OUTPUT)))
+        return;
+    release_storage(t->storage);
+    t->storage = NULL;
+    t->data = NULL;
+}
+
 /* Puts the inputs that only this node held in front of the chain. */
 static gan_tensor *free_node(gan_node *node, gan_tensor *chain)
 {
     for (int i = 0; i < node->count; i++) {
         gan_tensor *input = node->inputs[i].tensor;
+        input->idle -= !reads_input(node->op, i);
         if (--input->references == 0) {
             input->next = chain;
             chain = input;
+        } else {
+            shed(input);
         }
     }
     free(node);
@@ -373,7 +409,8 @@ static void free_chain(gan_tensor *chain)
         chain = t->next;
         if (t->node)
             chain = free_node(t->node, chain);
-        release_storage(t->storage);
+        if (t->storage)
+            release_storage(t->storage);
         free(t);
         if (--ctx->tensors == 0 && ctx->closed)
             free_context(ctx);
@@ -382,8 +419,12 @@ static void free_chain(gan_tensor *chain)
 
 void gan_release(gan_tensor *t)
 {
-    if (!t || --t->references)
+    if (!t)
         return;
+    if (--t->references) {
+        shed(t);
+        return;
+    }
     t->next = NULL;
     free_chain(t);
 }

@@ -5,6 +5,8 @@
  *    (reshape, detach). Every in-place change raises the storage's version.
  * 2. A tensor with a node owns the node, and the node owns its inputs: whoever holds y holds all
  *    that y was made of. Leaves have no node.
+ *    Numbers are another matter: where all that holds a tensor are nodes whose gradients do not read
+ *    them, they go back at once, and what stays is the tensor's place in the graph.
  * 3. Everything an op makes is in the pool before the op can fail again, so unwinding frees it.
  * 4. An op validates, then allocates, then computes. What runs inside gan_parallel cannot fail. */
 #ifndef GAN_OP_H
@@ -43,9 +45,10 @@ typedef struct gan_node {
 struct gan_tensor {
     gan_context *ctx;
     int64_t references;
+    int64_t idle; /* of them, those of nodes that do not read its numbers */
     gan_shape shape;
     int64_t numel;
-    gan_storage *storage;
+    gan_storage *storage; /* NULL, as is data, once nobody could read the numbers any more */
     gan_real *data;
     gan_node *node;       /* NULL for a leaf */
     uint64_t version;     /* of the storage when this result was made: for ops that save their output */

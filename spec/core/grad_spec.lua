@@ -237,6 +237,68 @@ describe("a graph of 200,000 operations", function()
   end)
 end)
 
+describe("numbers that no gradient reads", function()
+  -- Bytes that f's result and what it was made of hold, in numbers of x's size.
+  local function held(x, f)
+    collectgarbage()
+    collectgarbage()
+    local before = gan.memory().live
+    local y = f(x)
+    collectgarbage()
+    collectgarbage()
+    local after = gan.memory().live
+    return (after - before) / (4 * x:numel()), y
+  end
+
+  -- A block that is used again may be half as large again as what it holds.
+  local function is_about(wanted, count)
+    assert.is_true(count >= wanted and count <= 1.5 * wanted + 0.1, ("wanted %d tensors, got %.2f"):format(wanted, count))
+  end
+
+  local x = gan.randn(1 << 16)
+
+  it("are given back at once: a sum of ten terms holds one tensor", function()
+    is_about(1, (held(x, function()
+      local y = x
+      for _ = 1, 10 do y = (y + 1):reshape(256, 256):reshape(-1) end
+      return y
+    end)))
+  end)
+
+  it("are kept where a gradient reads them, and as long as it does", function()
+    local count, y = held(x, function() return ((x + 1) * 2):tanh():square() end)
+    is_about(2, count) -- tanh's result, which square reads too, and square's
+    local slope = gan.grad(y, { x }, { grad_output = gan.ones(1 << 16), consume = true })[1]
+    local inner = ((x + 1) * 2):tanh()
+    assert.is_true((slope - 4 * inner * (1 - inner:square())):abs():max():item() < 1e-5)
+  end)
+
+  it("are kept where the script has the tensor, and where a second result reads it", function()
+    local kept
+    local count = held(x, function()
+      kept = x + 1
+      return kept * 2 + 1
+    end)
+    is_about(2, count)
+    count = held(x, function()
+      local middle = x + 1
+      return (middle + middle:square()) * 1
+    end)
+    is_about(2, count) -- middle, for square, and the result
+  end)
+
+  it("do not change second derivatives", function()
+    local z = gan.tensor { 0.5, -1, 2 }
+    local h = ((z + 1) * 2 - 1):reshape(3, 1):square():reshape(3)
+    local first = gan.grad(h:square():sum(), { z }, { create_graph = true })[1] -- h^2 = (2z + 1)^4
+    local second = gan.grad(first:sum(), { z })[1]
+    for i, value in ipairs(z:totable()) do
+      assert.is_true(math.abs(first:totable()[i] - 8 * (2 * value + 1) ^ 3) < 1e-3)
+      assert.is_true(math.abs(second:totable()[i] - 48 * (2 * value + 1) ^ 2) < 1e-3)
+    end
+  end)
+end)
+
 describe("gradients that share their numbers", function()
   it("do not: each may be changed in place without the others", function()
     local a, b = gan.ones(2), gan.ones(2)
