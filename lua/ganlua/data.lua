@@ -60,7 +60,9 @@ function data.grid(options)
   return points.grid(given.side, given.spacing, given.std)
 end
 
---- A data set from a tensor whose first dimension counts the examples, and labels (from 0) where there are any.
+--- A data set from a tensor whose first dimension counts the examples, and labels (from 0) where there are any. What the
+--- tensor was computed from is not kept: where the script keeps the tensor too, gan.no_grad around the computing saves
+--- that memory.
 ---@param examples any n x shape
 ---@param labels? any n
 function data.tensor(examples, labels)
@@ -74,6 +76,7 @@ function data.tensor(examples, labels)
       check.fail("data.tensor: wanted a label for each of %d examples, got %s", count, check.describe(labels))
     end
   end
+  examples, labels = examples:detach(), labels and labels:detach()
   return source.new {
     name = "tensor",
     count = count,

@@ -156,7 +156,7 @@ local function training(options)
 end
 
 local function pictures(size, channels)
-  return gan.rand(512, size, size, channels) * 2 - 1
+  return gan.no_grad(function() return gan.rand(512, size, size, channels) * 2 - 1 end)
 end
 
 local function dcgan28(penalties)

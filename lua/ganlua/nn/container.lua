@@ -4,6 +4,8 @@ local check = require "ganlua.check"
 local join = require "ganlua.nn.join"
 local module = require "ganlua.nn.module"
 
+local is_plain = module.is_plain
+
 local layers = {}
 
 -- The list of layers that sequential{a, b} and sequential(a, b) were given, up to the last that is not nil.
@@ -25,7 +27,7 @@ end
 
 --- Layers one after the other: y = last(... second(first(x))). m[2] is the second. Whatever the call is given beside
 -- x (labels) is given to every layer.
-layers.sequential = module.define("sequential", {
+layers.sequential = module.define_plain("sequential", {
   options = { layers = { type = "table" }, count = { type = "integer" } },
   arguments = listed,
 
@@ -41,20 +43,24 @@ layers.sequential = module.define("sequential", {
       local joint = self.joints[i]
       local y = joint and join.run(self, joint, x)
       if y then i = joint.last + 1 else y, i = layer(x, ...), i + 1 end
-      local plain = layer.definition.plain
-      if passing and plain and not rawequal(x, y) then x:free() end
+      if passing and is_plain(layer) and not rawequal(x, y) then x:free() end
       -- What a layer gives that it was given is as it was.
-      passing = self[i - 1].definition.plain and (passing or not rawequal(x, y))
+      passing = is_plain(self[i - 1]) and (passing or not rawequal(x, y))
       x = y
     end
     return x
   end,
 
   describe = function() return "sequential" end,
-})
+}, function(self)
+  for i = 1, self.options.count do
+    if not is_plain(self[i]) then return false end
+  end
+  return true
+end)
 
 --- y = main(x) + skip(x); without a skip, + x itself (He 2016).
-layers.residual = module.define("residual", {
+layers.residual = module.define_plain("residual", {
   options = {
     main = { is = module.is, wanted = "a module", required = true },
     skip = { is = module.is, wanted = "a module" },
@@ -73,10 +79,17 @@ layers.residual = module.define("residual", {
       self:fail("main gives %s and %s %s: they must agree", main_shape, self.skip and "skip" or "the input is",
         skip_shape)
     end
-    return y + shortcut
+    local sum = y + shortcut
+    if is_plain(self.main) and not rawequal(y, x) then y:free() end
+    if self.skip and is_plain(self.skip) and not rawequal(shortcut, x) and not rawequal(shortcut, y) then
+      shortcut:free()
+    end
+    return sum
   end,
 
   describe = function() return "residual" end,
-})
+}, function(self)
+  return is_plain(self.main) and (not self.skip or is_plain(self.skip))
+end)
 
 return layers

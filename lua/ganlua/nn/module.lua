@@ -221,12 +221,11 @@ local specification = {
 -- describe(self) -> one line.
 ---@param name string
 ---@param spec table
----@param plain? boolean see define_plain
+---@param plain? fun(self: ganlua.module): boolean see define_plain
 ---@return fun(options?: table): ganlua.module
 function module.define(name, spec, plain)
   if type(name) ~= "string" then check.fail("nn.define: the name must be a string, got %s", check.describe(name)) end
   local definition = check.options(("nn.define '%s'"):format(name), spec, specification)
-  definition.plain = plain
   local metatable = {
     __index = setmetatable({ kind = name, definition = definition }, { __index = Module }),
     __call = call,
@@ -243,16 +242,28 @@ function module.define(name, spec, plain)
       parts = { parameters = {}, buffers = {}, children = {} },
     }, metatable)
     definition.setup(self)
+    self.parts.plain = plain ~= nil and plain(self)
     return self
   end
 end
 
+local function always() return true end
+
+--- Whether a module keeps neither what it is given nor what it gives.
+---@param m ganlua.module
+---@return boolean
+function module.is_plain(m)
+  return m.parts.plain
+end
+
 --- Defines a layer that keeps neither what it is given nor what it gives: between two such layers of a sequence the
---- numbers are given back as soon as no graph needs them, not when the collector comes by.
+--- numbers are given back as soon as no graph needs them, not when the collector comes by. For one that is made of
+--- others, `plain` says whether they are so too.
 ---@param name string
 ---@param spec table
-function module.define_plain(name, spec)
-  return module.define(name, spec, true)
+---@param plain? fun(self: ganlua.module): boolean
+function module.define_plain(name, spec, plain)
+  return module.define(name, spec, plain or always)
 end
 
 return module

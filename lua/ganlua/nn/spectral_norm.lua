@@ -41,7 +41,7 @@ end
 --- spectral_norm(layer): the layer (linear, conv2d, conv_transpose2d, embedding) with its weight W divided by
 -- sigma = v' W u, where u and v follow W's first singular vectors by one power iteration a training call. They are
 -- constants to the gradient, as in PyTorch. Parameters keep the names that they have without it.
-layers.spectral_norm = module.define("spectral_norm", {
+layers.spectral_norm = module.define_plain("spectral_norm", {
   options = { layer = { is = module.is, wanted = "a layer", required = true } },
 
   arguments = function(given)
@@ -72,6 +72,6 @@ layers.spectral_norm = module.define("spectral_norm", {
     local layer = self.layer
     return ("spectral_norm(%s)"):format(layer.definition.describe(layer))
   end,
-})
+}, function(self) return module.is_plain(self.layer) end)
 
 return layers
