@@ -18,9 +18,8 @@
 
 #include "conv.h"
 
-/* Numbers of packed weights, or of packed y, that a core's second-level cache keeps beside the rest;
- * places that pass before the sums of weights are stored; pixels that a thread should get at once. */
-enum { BLOCK = 1 << 17, PLACES = 256, PIXELS = 192 };
+/* Places that pass before the sums of weights are stored; pixels that a thread should get at once. */
+enum { PLACES = 256, PIXELS = 192 };
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -156,7 +155,7 @@ static void pass_job(void *work, int64_t begin, int64_t end)
     const struct pass *w = work;
     struct met met[UNITS];
     int64_t units = w->v->kh * w->kw * w->slices;
-    int64_t block = least(UNITS, most(1, BLOCK / w->unit_size));
+    int64_t block = least(UNITS, most(1, w->products->cache / w->unit_size));
     for (int64_t item = begin; item < end; item++) {
         int64_t first = item / w->line_items * w->group, images = least(w->group, w->v->n - first);
         int64_t top = item % w->line_items * w->lines, bottom = least(top + w->lines, w->rows);
@@ -200,7 +199,7 @@ static void pass(gan_context *ctx, const struct view *x)
     w.step = w.forward ? v->stride : 1;
 
     int64_t taps = v->kh * x->kw;
-    w.slice = least(w.depth, most(32, BLOCK / w.channels));
+    w.slice = least(w.depth, most(32, w.products->cache / w.channels));
     w.slices = pieces(w.depth, w.slice);
     w.unit_size = (int64_t)gan_packed(w.products, w.slice, w.channels);
     w.packed = gan_scratch(ctx, (size_t)(taps * w.slices * w.unit_size) * sizeof *w.packed);
@@ -312,7 +311,7 @@ static void weights(gan_context *ctx, const struct view *x)
     int64_t wanted = flops < GAN_WORTH_WAKING ? 1 : least(w.tiles, gan_threads(ctx) == 1 ? 1 : 2 * gan_threads(ctx));
     w.tile_piece = pieces(w.tiles, wanted);
     int64_t items = pieces(w.tiles, w.tile_piece);
-    w.lines = least(v->n * v->p, most(1, least(PLACES, BLOCK / v->o) / v->q));
+    w.lines = least(v->n * v->p, most(1, least(PLACES, w.products->cache / v->o) / v->q));
     w.packed_size = (int64_t)gan_packed(w.products, w.lines * v->q, v->o);
     w.packed = gan_scratch(ctx, (size_t)(items * w.packed_size) * sizeof *w.packed);
     w.runs = gan_scratch(ctx, (size_t)(items * w.lines) * sizeof *w.runs);

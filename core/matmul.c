@@ -44,8 +44,13 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* What a core's second-level cache should hold of packed B: so much of the depth, and of the columns. */
-enum { DEPTH = 256, COLUMNS = 512 };
+/* What passes at a time: so much of the depth, and as many columns of packed B as a core's cache holds then. */
+enum { DEPTH = 256 };
+
+static int64_t columns_at_once(const gan_products *p)
+{
+    return p->cache / DEPTH;
+}
 
 int64_t gan_packed_rows(const gan_products *p, int64_t k)
 {
@@ -96,13 +101,13 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
                   const gan_real *packed, bool add, gan_real *c, int64_t ldc)
 {
     gan_real gathered[GATHERED * DEPTH];
-    int64_t packed_rows = gan_packed_rows(p, k);
-    for (int64_t column = 0; column < n; column += COLUMNS)
+    int64_t packed_rows = gan_packed_rows(p, k), columns = columns_at_once(p);
+    for (int64_t column = 0; column < n; column += columns)
         for (int64_t at = 0; at < k || at == 0; at += DEPTH) {
             gan_run run = {.depth = least(k - at, DEPTH),
                            .b = packed + column * packed_rows + at * p->panel,
                            .panel = packed_rows * p->panel};
-            gan_strip strip = {.n = least(n - column, COLUMNS), .add = add || at > 0};
+            gan_strip strip = {.n = least(n - column, columns), .add = add || at > 0};
             bool gathering = ta && lda >= LONG && strip.n > 2 * p->panel;
             for (int64_t row = 0; row < m; row += p->rows) {
                 const gan_real *from = ta ? a + at * lda + row : a + row * lda + at;
@@ -169,8 +174,8 @@ static void pack_job(void *work, int64_t begin, int64_t end)
 {
     struct product *w = work;
     for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
-        int64_t batch = at / w->column_pieces, column = at % w->column_pieces * COLUMNS;
-        w->ctx->products->pack(w->k, least(COLUMNS, w->n - column),
+        int64_t batch = at / w->column_pieces, column = at % w->column_pieces * w->columns;
+        w->ctx->products->pack(w->k, least(w->columns, w->n - column),
                                w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
                                w->packed + batch * w->packed_size + column * w->packed_rows);
     }
@@ -181,8 +186,8 @@ static void strips_job(void *work, int64_t begin, int64_t end)
     struct product *w = work;
     for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
         int64_t batch = at / (w->column_pieces * w->row_pieces);
-        int64_t column = at / w->row_pieces % w->column_pieces * COLUMNS, first = at % w->row_pieces * w->rows;
-        gan_multiply(w->ctx->products, w->ta, least(w->rows, w->m - first), least(COLUMNS, w->n - column), w->k,
+        int64_t column = at / w->row_pieces % w->column_pieces * w->columns, first = at % w->row_pieces * w->rows;
+        gan_multiply(w->ctx->products, w->ta, least(w->rows, w->m - first), least(w->columns, w->n - column), w->k,
                      w->a + batch * w->m * w->k + first * (w->ta ? 1 : w->k), w->ta ? w->m : w->k,
                      w->packed + batch * w->packed_size + column * w->packed_rows, false,
                      w->c + (batch * w->m + first) * w->n + column, w->n);
@@ -197,11 +202,12 @@ static void by_strips(gan_context *ctx, struct product *w)
     w->packed_size = (int64_t)gan_packed(p, w->k, w->n);
     w->packed_rows = gan_packed_rows(p, w->k);
     w->packed = gan_scratch(ctx, (size_t)(w->batch * w->packed_size) * sizeof *w->packed);
-    w->column_pieces = (w->n + COLUMNS - 1) / COLUMNS;
+    w->columns = columns_at_once(p);
+    w->column_pieces = (w->n + w->columns - 1) / w->columns;
     double flops = 2.0 * (double)w->m * (double)w->n * (double)w->k;
     /* Packing a number takes a thread as long as some ten operations. */
-    gan_parallel(ctx, w->batch * w->column_pieces, grain(10.0 * (double)w->k * (double)least(w->n, COLUMNS)), pack_job,
-                 w);
+    gan_parallel(ctx, w->batch * w->column_pieces, grain(10.0 * (double)w->k * (double)least(w->n, w->columns)),
+                 pack_job, w);
     if (flops * (double)w->batch > GAN_WORTH_WAKING) {
         int64_t wanted = (flops * (double)w->batch > 2e8 ? 4 : 1) * gan_threads(ctx);
         int64_t pieces = (wanted + w->batch * w->column_pieces - 1) / (w->batch * w->column_pieces);

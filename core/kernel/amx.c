@@ -22,6 +22,7 @@
 #define JOIN_BF16(a, b)   a##b##_bf16
 
 enum { PANEL = 2 * TILE_ROWS, STEP = 4 * TILE_BF16, CHUNK = 16 }; /* numbers of bf16, and steps of A kept at once */
+enum { CACHE = 1 << 17 };
 
 /* Two tiles' worth, as they lie in memory. */
 typedef struct split_tile {
@@ -224,5 +225,5 @@ static void strip_bf16(const gan_strip *s)
     multiply_strip(s, false);
 }
 
-const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, TILE_DEPTH, pack, strip};
-const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, TILE_DEPTH, pack, strip_bf16};
+const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, TILE_DEPTH, CACHE, pack, strip};
+const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, TILE_DEPTH, CACHE, pack, strip_bf16};

@@ -109,6 +109,8 @@ typedef struct gan_products {
     int rows, panel; /* of a strip, and columns of a panel */
     int depth;       /* rows of a panel come in so many: what is packed is filled up with zeros, and a run
                       * begins at a multiple in what was packed at once */
+    int64_t cache;   /* numbers of packed B that the second-level cache of a core with such instructions keeps, beside
+                    * what else passes through it */
     /* B [k x n], or B^T [n x k], whose rows are ld apart, into panels of k rows each, one after another. */
     void (*pack)(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool transposed, gan_real *to);
     void (*strip)(const gan_strip *strip);

@@ -7,10 +7,10 @@
  * many registers and half as many rows. A is read where it lies: only B is packed. */
 #ifdef __AVX512F__
 #define VECTOR_BYTES 64
-enum { ROWS = 12 };
+enum { ROWS = 12, CACHE = 1 << 17 };
 #else
 #define VECTOR_BYTES 32
-enum { ROWS = 6 };
+enum { ROWS = 6, CACHE = 1 << 16 };
 #endif
 #include "kernel.h"
 #include "vector.h"
@@ -195,4 +195,4 @@ static void pack(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool trans
     }
 }
 
-const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {ROWS, PANEL, 1, pack, strip};
+const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {ROWS, PANEL, 1, CACHE, pack, strip};
