@@ -49,7 +49,10 @@ static void *ask_system(size_t bytes)
     if (bytes < PAGES_FROM)
         return aligned_alloc(ALIGNMENT, bytes);
     void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return pages == MAP_FAILED ? NULL : pages;
+    if (pages == MAP_FAILED)
+        return NULL;
+    madvise(pages, bytes, MADV_HUGEPAGE); /* fewer faults where the system can; it need not */
+    return pages;
 }
 
 static void give_system(void *block, size_t bytes)
@@ -60,16 +63,23 @@ static void give_system(void *block, size_t bytes)
         munmap(block, bytes);
 }
 
-static void return_recycled(gan_context *ctx)
+/* Gives free blocks back to the system, the largest first, until blocks in use and free ones are at most so many
+ * bytes together. */
+static void trim(gan_context *ctx, size_t most)
 {
-    for (int i = 0; i < GAN_SIZE_CLASSES; i++) {
-        while (ctx->free_blocks[i]) {
+    for (int i = GAN_SIZE_CLASSES - 1; i >= 0; i--) {
+        while (ctx->free_blocks[i] && ctx->live + ctx->recycled > most) {
             struct gan_free_block *block = ctx->free_blocks[i];
             ctx->free_blocks[i] = block->next;
+            ctx->recycled -= block->bytes;
             give_system(block, block->bytes);
         }
     }
-    ctx->recycled = 0;
+}
+
+static void return_recycled(gan_context *ctx)
+{
+    trim(ctx, 0);
 }
 
 static bool may_allocate(gan_context *ctx)
@@ -137,8 +147,7 @@ static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
     if (!gan_charge(ctx, *rounded))
         return NULL;
     size_t most = most_kept(ctx);
-    if (ctx->live + ctx->recycled > (ctx->cap && ctx->cap < most ? ctx->cap : most))
-        return_recycled(ctx);
+    trim(ctx, ctx->cap && ctx->cap < most ? ctx->cap : most);
     void *fresh = ask_system(*rounded);
     if (!fresh) {
         return_recycled(ctx);
@@ -164,8 +173,7 @@ static void give_block(gan_context *ctx, void *data, size_t rounded)
     block->bytes = rounded;
     ctx->free_blocks[class] = block;
     ctx->recycled += rounded;
-    if (ctx->live + ctx->recycled > most_kept(ctx))
-        return_recycled(ctx);
+    trim(ctx, most_kept(ctx));
 }
 
 static void free_context(gan_context *ctx)
