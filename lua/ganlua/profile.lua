@@ -51,15 +51,25 @@ local function row_of(rows, name)
   return row
 end
 
--- What a layer is called: its place below the outermost module that was called. Networks count from 1.
-local function layer_name(self, layer)
-  local root = layer
-  while root.place do root = root.place.parent end
-  if not self.numbers[root] then
-    self.count = self.count + 1
-    self.numbers[root] = self.count
+local function root_of(layer)
+  while layer.place do layer = layer.place.parent end
+  return layer
+end
+
+-- Names the layers: each by its place in its network, and the network by its part in a game ("generator"); others are
+-- counted where there are several.
+local function name_layers(self)
+  local numbers, count = {}, 0
+  for _, row in ipairs(self.layers) do
+    local root = root_of(row.layer)
+    if not module.titles[root] and not numbers[root] then count, numbers[root] = count + 1, count + 1 end
   end
-  return ("network %d, %s"):format(self.numbers[root], layer:where())
+  for _, row in ipairs(self.layers) do
+    local root = root_of(row.layer)
+    local title = module.titles[root] or count > 1 and ("network %d"):format(numbers[root])
+    row.name = (title and title .. ", " or "") .. row.layer:where()
+    row.layer = nil
+  end
 end
 
 -- Makes a function that calls f and adds its time to its op and to the layer that is being computed.
@@ -90,7 +100,7 @@ local function instrument(self)
     local tag = self.tag_of[layer]
     if not tag then
       tag = #self.layers + 1
-      self.layers[tag] = { name = layer_name(self, layer), calls = 0, forward = 0, backward = 0 }
+      self.layers[tag] = { layer = layer, calls = 0, forward = 0, backward = 0 }
       self.tag_of[layer] = tag
     end
     local outside = self.tag
@@ -158,7 +168,7 @@ end
 return function(f, ...)
   if type(f) ~= "function" then check.fail("profile: wanted a function, got %s", check.describe(f)) end
   local self = {
-    clock = core.monotonic, ops = {}, tag = 0, tag_of = {}, numbers = {}, count = 0,
+    clock = core.monotonic, ops = {}, tag = 0, tag_of = {},
     layers = { [0] = { name = "(no layer: losses, optimisers, data)", calls = 0, forward = 0, backward = 0 } },
   }
   local since, results
@@ -169,6 +179,7 @@ return function(f, ...)
   end
   local total = self.clock() - since
   add_gradients(self)
+  name_layers(self)
   local layers = table.move(self.layers, 0, #self.layers, 1, {})
   return setmetatable({
     total = total, lua = total - sum(self.ops), results = results,

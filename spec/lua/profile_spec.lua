@@ -32,12 +32,31 @@ describe("gan.profile", function()
 
   it("gives each layer its own time, in both directions", function()
     local p = gan.profile(work)
-    local first, last = row(p.layers, "network 1, sequential: layer 1 (linear)"),
-      row(p.layers, "network 1, sequential: layer 3 (linear)")
+    local first, last = row(p.layers, "sequential: layer 1 (linear)"),
+      row(p.layers, "sequential: layer 3 (linear)")
     assert.equal(1, first.calls)
     assert.is_true(first.forward > 0 and first.backward > 0)
     assert.is_true(last.forward > 0 and last.backward > 0)
-    assert.is_true(row(p.layers, "network 1, sequential").forward < first.forward)
+    assert.is_true(row(p.layers, "sequential").forward < first.forward)
+  end)
+
+  it("calls networks by their part in a training run, and counts others where there are several", function()
+    local function network(out) return nn.sequential { nn.linear { out = out } } end
+    local p = gan.profile(function()
+      gan.train {
+        generator = network(2), discriminator = network(1), latent = 2, data = gan.data.ring {}, batch = 4,
+        loss = gan.loss.hinge {}, schedule = gan.schedule.alternate { iterations = 2 }, ema = { decay = 0.9 },
+        out = false, progress = false,
+      }:sample(2)
+      work()
+    end)
+    for _, name in ipairs { "generator", "discriminator", "moving average" } do
+      assert.is_true(row(p.layers, name .. ", sequential: layer 1 (linear)").calls >= 1, name)
+    end
+    assert.equal(1, row(p.layers, "sequential: layer 3 (linear)").calls)
+    p = gan.profile(function() return m(x), network(3)(x) end)
+    assert.equal(1, row(p.layers, "network 1, sequential: layer 3 (linear)").calls)
+    assert.equal(1, row(p.layers, "network 2, sequential: layer 1 (linear)").calls)
   end)
 
   it("accounts for all the time that passed", function()

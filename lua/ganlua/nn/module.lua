@@ -119,6 +119,9 @@ local function undo_on_error(self)
   end })
 end
 
+--- What networks are in a game, for messages: "generator", "discriminator", "moving average".
+module.titles = setmetatable({}, { __mode = "k" })
+
 -- What is told of every call, or nil.
 local observer
 
