@@ -1,6 +1,7 @@
 --- Checkpoints: all that a run is at one moment, in one safetensors file.
 --
--- Tensors: "generator.1.weight", "discriminator...", "ema...", and the optimisers' memory "moments.generator.m.1".
+-- Tensors: "generator.1.weight", "discriminator...", "ema...", the optimisers' memory "moments.generator.m.1", and
+-- "shown.1" ...: the generator's buffers before it made samples that are to be used again (see evaluation.lua).
 -- Metadata "ganlua": JSON with the counters, the positions of the random streams and of the data, and run.state;
 -- "checksum": the CRC-32 of the file as it is with eight zeros in the checksum's place.
 -- The file is there whole or not at all; loading checks everything before it changes anything.
@@ -109,6 +110,7 @@ end
 ---@class ganlua.snapshot
 ---@field networks table<string, ganlua.module> "generator", "discriminator", perhaps "ema"
 ---@field moments table<string, table> the optimisers' states by player
+---@field shown ganlua.tensor[]?
 ---@field counters table whatever else is saved: strings, numbers, booleans, tables of them
 
 -- Where the checksum stands among a file's bytes, and what it is.
@@ -135,6 +137,7 @@ function checkpoint.encode(snapshot)
     for name, tensor in pairs(network:state()) do tensors[player .. "." .. name] = tensor end
   end
   flatten(snapshot.moments, "moments", tensors, numbers)
+  flatten(snapshot.shown or {}, "shown", tensors, numbers)
   local counters = {}
   for name, value in pairs(snapshot.counters) do counters[name] = value end
   local packed, state = pcall(pack, counters.state or {}, "run.state", {})
@@ -150,6 +153,7 @@ end
 ---@field path string
 ---@field tensors table<string, ganlua.tensor>
 ---@field moments table
+---@field shown ganlua.tensor[]
 ---@field counters table
 
 --- Reads a file and checks all that can be checked without networks. Raises for a damaged one.
@@ -172,11 +176,12 @@ function checkpoint.read(path)
   end
   if type(about.moments) ~= "table" then check.fail("%s: is a checkpoint without 'moments'", path) end
 
-  local moments = {}
+  local moments, shown = {}, {}
+  for name, tensor in pairs(under(tensors, "shown")) do place(shown, name, tensor) end
   for name, tensor in pairs(under(tensors, "moments")) do place(moments, name, tensor) end
   for name, number in pairs(under(about.moments, "moments")) do place(moments, name, number) end
   about.counters.state = unpack(about.counters.state or {})
-  return { path = path, tensors = tensors, moments = moments, counters = about.counters }
+  return { path = path, tensors = tensors, moments = moments, shown = shown, counters = about.counters }
 end
 
 --- Gives the tensors of a checkpoint to networks like those that it was saved from; where one does not fit, nothing

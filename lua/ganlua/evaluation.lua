@@ -61,20 +61,23 @@ end
 ---- Samples that are used again ------------------------------------------------------------------------------------
 
 -- A move of the discriminator alone may leave what it was shown to the generator's next move, with its graph. Where a
--- run goes on between the two, only the places in the streams are left: then the same samples are made once more.
+-- run goes on between the two, only the places in the streams are left, and the generator's buffers as they were: then
+-- the same samples are made once more.
 
---- What a move leaves: where the streams of the latents and of the network were, and what came of them.
+--- What a move leaves: where the streams of the latents and of the network were, the generator's buffers before it made
+--- samples (spectral norm's vectors move on by that, and the samples depend on them), and what came of them.
 ---@class ganlua.shown
 ---@field latent_at integer
 ---@field network_at integer
 ---@field batch integer
+---@field buffers ganlua.tensor[]
 ---@field latent ganlua.tensor?
 ---@field generated ganlua.tensor? with its graph
 
--- Makes shown samples once more; running statistics have seen them already.
+-- Makes shown samples once more; the buffers have moved on by them already.
 local function made_again(game, left)
   local player, streams = game.players.generator, game.streams
-  local kept, mark = players.snapshot(player, false).buffers, streams:mark()
+  local kept, mark = players.exchange_buffers(player, left.buffers), streams:mark()
   streams:go("latent", left.latent_at)
   streams:go("network", left.network_at)
   left.latent = latent_batch(game, left.batch)
@@ -82,7 +85,7 @@ local function made_again(game, left)
   left.generated = player.module(left.latent)
   streams:leave()
   streams:back(mark)
-  for i, place in ipairs(player.buffers) do place[1][place[2]] = kept[i] end
+  players.exchange_buffers(player, kept)
 end
 
 -- The samples that are there for a move of the generator, if they are.
@@ -171,10 +174,11 @@ function evaluation.new(game, s, due, batch)
   if batch.generated then
     self.generated = batch.generated
   elseif s.reuse and d_moves and not self.through then
+    local buffers = players.exchange_buffers(generator)
     local generated = G(self.latent)
     self.shown = {
       latent_at = batch.latent_at, network_at = network_at, batch = s.batch, latent = self.latent,
-      generated = generated,
+      generated = generated, buffers = buffers,
     }
     self.generated = generated:detach()
   else

@@ -11,6 +11,7 @@ local core = require "ganlua.core"
 local curve = require "ganlua.curve"
 local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
+local nn_module = require "ganlua.nn.module"
 local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
 local recorders = require "ganlua.recorder"
@@ -56,6 +57,7 @@ end
 ---@param generator ganlua.module
 ---@param ema ganlua.module?
 function Game:seat(discriminator, generator, ema)
+  self.shown = nil -- by networks that may have left
   for name, module in pairs { discriminator = discriminator, generator = generator } do
     local before = self.players[name]
     local player = players.new(name, module, before and before.optimizer)
@@ -66,7 +68,9 @@ function Game:seat(discriminator, generator, ema)
     self.players[name] = player
   end
   self.ema = ema
+  nn_module.titles[generator], nn_module.titles[discriminator] = "generator", "discriminator"
   if ema then
+    nn_module.titles[ema] = "moving average"
     self.averaged, self.ema_parameters = generator:parameters(), ema:parameters()
     self.ema_buffers = players.buffers(ema)
   end

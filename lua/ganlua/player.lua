@@ -205,6 +205,19 @@ local function copy_of(value, deep)
   return copy
 end
 
+--- The values of the buffers, and where others are given, those in their place.
+---@param self ganlua.player
+---@param values? ganlua.tensor[]
+---@return ganlua.tensor[] before
+function player.exchange_buffers(self, values)
+  local before = {}
+  for i, place in ipairs(self.buffers) do
+    before[i] = place[1][place[2]]
+    if values then place[1][place[2]] = values[i] end
+  end
+  return before
+end
+
 --- What a move that fails has to put back: the buffers and what penalties remember. Parameters and moments are the
 --- last things that a move writes, so they are part of it only for a move of two steps (`written`).
 ---@param self ganlua.player
@@ -213,10 +226,7 @@ end
 function player.snapshot(self, written)
   local kept = { moments = self.moments }
   kept.memory = next(self.memory) and copy_of(self.memory, false) or nil
-  if #self.buffers > 0 then
-    kept.buffers = {}
-    for i, place in ipairs(self.buffers) do kept.buffers[i] = place[1][place[2]] end
-  end
+  kept.buffers = #self.buffers > 0 and player.exchange_buffers(self) or nil
   if written then
     kept.moments, kept.parameters = copy_of(self.moments, true), copy_of(self.parameters, true)
   end
@@ -227,7 +237,7 @@ end
 ---@param self ganlua.player
 ---@param kept table
 function player.restore(self, kept)
-  for i, place in ipairs(self.buffers) do place[1][place[2]] = kept.buffers[i] end
+  player.exchange_buffers(self, kept.buffers)
   self.memory, self.moments = kept.memory or {}, kept.moments
   player.return_to(self, kept)
 end

@@ -117,7 +117,7 @@ function playing.talk(self)
   local mark = self.game.streams:mark()
   local go_on = with_globals({ run = self, game = self.game, G = self.generator, D = self.discriminator }, core.talk)
   self.game.streams:back(mark)
-  self.edited = true
+  self.edited, self.game.shown = true, nil -- samples of before
   self.log:note { event = "edited", iteration = self.game.iteration }
   self.game.recorder:edited(self.state)
   if go_on and self.folder then self:write_checkpoint() end

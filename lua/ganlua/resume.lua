@@ -29,6 +29,7 @@ function resume.snapshot(self)
   return {
     networks = self:networks(),
     moments = moments,
+    shown = played.shown and played.shown.buffers,
     counters = {
       iteration = played.iteration,
       moves = moves,
@@ -76,6 +77,7 @@ function resume.take(self, saved)
   played.streams:load_state(counters.streams)
   if counters.data and played.data.load_state then played.data:load_state(counters.data) end
   played.shown = counters.shown
+  if played.shown then played.shown.buffers = saved.shown end
   refill(self.state, counters.state)
   self.saved, self.sampled, self.best = counters.saved, counters.sampled, counters.best
   self.watch, self.takes, self.edited = counters.watch or {}, counters.takes, counters.edited

@@ -125,11 +125,15 @@ describe("a run that was cut off and is unchanged", function()
     survives_every_cut(gan.schedule.extragradient { iterations = 12 }, 3)
   end)
 
-  it("ends with the bytes of the uncut one: samples that are used again", function()
-    survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 8 }, 1, function()
-      return { reuse = true }
+  it("ends with the bytes of the uncut one: samples that are used again, of layers that move on by making them",
+    function()
+      survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 20 }, 1, function()
+        return { reuse = true, generator = nn.sequential {
+          nn.spectral_norm(nn.linear { out = 8 }), nn.batch_norm {}, nn.relu {}, nn.dropout { p = 0.2 },
+          nn.spectral_norm(nn.linear { out = 16 }), nn.reshape { 4, 4, 1 }, nn.tanh {},
+        } }
+      end)
     end)
-  end)
 
   it("ends with the bytes of the uncut one: phases", function()
     assert.equal(60, (survives_every_cut(gan.schedule.phases {
