@@ -167,11 +167,12 @@ lua_State *ganlua_state(ganlua *gl)
     return gl->L;
 }
 
-/* Makes any error value a message with a traceback. */
+/* Makes any error value a message with a traceback, if it does not bring its own. */
 static int explain(lua_State *L)
 {
     const char *message = luaL_tolstring(L, 1, NULL);
-    luaL_traceback(L, L, message, 1);
+    if (!strstr(message, "\nstack traceback:\n"))
+        luaL_traceback(L, L, message, 1);
     return 1;
 }
 

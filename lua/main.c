@@ -88,11 +88,11 @@ static void report(const char *message)
     fprintf(stderr, "ganlua: %s\n", message);
 }
 
-/* Message handler: any error value becomes text with a traceback. */
+/* Message handler: any error value becomes text with a traceback, if it does not bring its own. */
 static int explain(lua_State *L)
 {
     const char *message = luaL_tolstring(L, 1, NULL);
-    if (!ended_by_trainer)
+    if (!ended_by_trainer && !strstr(message, "\nstack traceback:\n"))
         luaL_traceback(L, L, message, 1);
     return 1;
 }

@@ -3,7 +3,7 @@
 --
 -- What ends a schedule from outside is an error that the recorder raises in each of its calls, so a schedule that
 -- catches errors ends too. A run that has no plan for trouble is played without catching anything: tracebacks stay
--- whole.
+-- whole. Where there is one, an error that it does not help against is raised again with its traceback in the message.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
@@ -88,8 +88,9 @@ local function begin_edited(self, event)
 end
 
 -- The edited script turned out not to work: the one before it is taken up again.
-local function take_back(self, problem)
-  self.progress:say("%s\n(the run goes on with the script as it was before, its schedule at its first line)", problem)
+local function take_back(self, problem, traceback)
+  self.progress:say("%s%s\n(the run goes on with the script as it was before, its schedule at its first line)", problem,
+    traceback)
   local earlier = self.earlier
   self.earlier = nil
   live.take_up(self, earlier)
@@ -141,6 +142,17 @@ local function attempt(self)
   self.game.recorder:finish()
 end
 
+-- Raises an error again, text with the traceback of where it happened; a run that was interrupted says no more than
+-- that.
+local function raise(self, problem, traceback)
+  if type(problem) == "string" and not self.interrupted then
+    local recorder, text = self.game.recorder, problem .. traceback
+    if recorder.raised == problem then recorder.raised = text end
+    problem = text
+  end
+  error(problem, 0)
+end
+
 --- Plays the schedule. That of a changed script which goes another way than to where the run is, starts at its first
 --- line.
 ---@param self ganlua.trainer
@@ -148,7 +160,11 @@ function playing.play(self)
   local on, recorder = self.options.on, self.game.recorder
   if not (on.nan or on.collapse or self.going_on_from or self.live) then return attempt(self) end
   while true do
-    local fine, problem = pcall(attempt, self)
+    local traceback
+    local fine, problem = xpcall(attempt, function(raised)
+      traceback = "\n" .. debug.traceback(nil, 2)
+      return raised
+    end, self)
     if fine then return end
     problem = recorder.problem or problem -- a schedule may have made another error of it
     if recorder.differs and self.going_on_from then
@@ -164,9 +180,9 @@ function playing.play(self)
       if back then
         go_back(self, back)
       elseif self.earlier and not self.interrupted then
-        take_back(self, problem)
+        take_back(self, problem, traceback)
       else
-        error(problem, 0)
+        raise(self, problem, traceback)
       end
     end
   end

@@ -13,6 +13,20 @@ describe("a script that fails", function()
     assert.matches("script%.lua:5: in main chunk", result.err)
   end)
 
+  it("shows one traceback where a run had a plan for trouble that did not help", function()
+    local result = shell.run_script([[
+      local gan = require "ganlua"
+      local function schedule(game) game:nothing() end
+      gan.train { out = false, data = gan.data.ring {}, latent = 2, batch = 4, loss = gan.loss.hinge {},
+        generator = gan.nn.linear { out = 2 }, discriminator = gan.nn.linear { out = 1 }, schedule = schedule,
+        on = { nan = gan.recover.rollback {} } }]])
+    assert.matches("^ganlua: script%.lua:2: attempt to call a nil value %(method 'nothing'%)\nstack traceback:\n",
+      result.err)
+    assert.equal(1, select(2, result.err:gsub("stack traceback", "")))
+    assert.matches("script%.lua:2: in [^\n]*'schedule'\n", result.err)
+    assert.matches("script%.lua:3: in main chunk", result.err)
+  end)
+
   it("shows the place of a syntax error", function()
     local result = shell.run_script("local x = = 3\n")
     assert.equal(1, result.code)

@@ -136,6 +136,40 @@ describe("a loss that is not finite", function()
   end)
 end)
 
+describe("an error of the script's own, where there is a plan for trouble,", function()
+  local function helper(game) game:nothing() end
+
+  it("comes with the lines that led to it, and leaves the run where it was", function()
+    local given = options { on = { nan = gan.recover.rollback {} }, schedule = function(game)
+      for _ = 1, 3 do
+        game:discriminator()
+        game:next()
+      end
+      helper(game)
+    end }
+    local ok, message = pcall(gan.train, given)
+    assert.is_false(ok)
+    assert.matches("^[^\n]*recover_spec.lua:%d+: attempt to call a nil value %(method 'nothing'%)\nstack traceback:\n",
+      message)
+    assert.matches("recover_spec.lua:%d+: in upvalue 'helper'\n", message)
+    assert.matches("recover_spec.lua:%d+: in field 'schedule'\n", message)
+    assert.equal(3, gan.trainer(options()):load(given.out).game.iteration)
+  end)
+
+  it("comes with them from a hook too, and is tried again when the run goes on", function()
+    local broken = true
+    local given = options { on = { collapse = gan.recover.rollback {}, iteration = function(run)
+      if broken and run.metrics.iteration == 4 then helper(run) end
+    end } }
+    local ok, message = pcall(gan.train, given)
+    assert.is_false(ok)
+    assert.matches("recover_spec.lua:%d+: in upvalue 'helper'\n", message)
+    broken = false
+    assert.equal(20, gan.train(given).metrics.iteration)
+    assert.equal(20, select(2, core.read_file(given.out .. "/metrics.jsonl"):gsub("\n", "")))
+  end)
+end)
+
 describe("collapse", function()
   local function rows(count_of, accuracy, gap)
     local watch, heard = {}, {}
