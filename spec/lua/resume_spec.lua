@@ -85,16 +85,25 @@ local function plain_plots()
   return setmetatable({}, { __close = function() gan.plot.line = line end })
 end
 
--- Plays a schedule uncut, then cut at every move (or every `step`-th one) and gone on with; all folders must be alike.
--- `changes()` makes other options, where there are some.
-local function survives_every_cut(schedule, step, changes)
+-- Less to compute, where a spec is about the schedule alone.
+local function plain_networks()
+  return {
+    generator = nn.sequential { nn.linear { out = 16 }, nn.reshape { 4, 4, 1 } },
+    discriminator = nn.sequential { nn.flatten {}, nn.linear { out = 1 } }, penalties = {}, noise = 0,
+    sample = { every = 20, count = 4 }, checkpoint = { every = 14, keep = 2 },
+  }
+end
+
+-- Plays a schedule uncut, then cut at every move and gone on with; all folders must be alike. `changes()` makes other
+-- options, where there are some. Returns how many moves were made, and in how many calls.
+local function survives_every_cut(schedule, changes)
   local _ <close> = plain_plots()
   changes = changes or function() end
   local whole = gan.train(options(new_path(), schedule, changes()))
   local wanted, samples = contents(whole.folder), whole:sample(2):totable()
   local moves = whole.game.players.discriminator.moves + whole.game.players.generator.moves
   local calls = 0
-  for k = 1, moves, step or 1 do
+  for k = 1, moves do
     local path = new_path()
     local done, message = cut_at(k, gan.trainer(options(path, schedule, changes())))
     if done then break end -- both players may move in one call
@@ -120,14 +129,17 @@ describe("a run that was cut off and is unchanged", function()
     assert.equal(60, (survives_every_cut(gan.schedule.alternate { discriminator = 2, iterations = 20 })))
   end)
 
-  it("ends with the bytes of the uncut one: simultaneous and extragradient", function()
-    assert.equal(60, (survives_every_cut(gan.schedule.simultaneous { iterations = 30 })))
-    survives_every_cut(gan.schedule.extragradient { iterations = 12 }, 3)
+  it("ends with the bytes of the uncut one: simultaneous, cut at each of 60 moves of both players", function()
+    assert.same({ 120, 60 }, { survives_every_cut(gan.schedule.simultaneous { iterations = 60 }, plain_networks) })
+  end)
+
+  it("ends with the bytes of the uncut one: extragradient, cut at each of 60 moves of both players", function()
+    assert.same({ 120, 60 }, { survives_every_cut(gan.schedule.extragradient { iterations = 60 }, plain_networks) })
   end)
 
   it("ends with the bytes of the uncut one: samples that are used again, of layers that move on by making them",
     function()
-      survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 20 }, 1, function()
+      survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 20 }, function()
         return { reuse = true, generator = nn.sequential {
           nn.spectral_norm(nn.linear { out = 8 }), nn.batch_norm {}, nn.relu {}, nn.dropout { p = 0.2 },
           nn.spectral_norm(nn.linear { out = 16 }), nn.reshape { 4, 4, 1 }, nn.tanh {},
@@ -142,20 +154,45 @@ describe("a run that was cut off and is unchanged", function()
     })))
   end)
 
-  it("ends with the bytes of the uncut one: balance, switch_loss, stop_when, sequence with game:set", function()
+  it("ends with the bytes of the uncut one: balance, until 60 moves are made", function()
+    assert.equal(60, (survives_every_cut(gan.schedule.stop_when(function(game) return game:moves() >= 60 end,
+      gan.schedule.balance { low = 0.5, high = 0.6, patience = 2, iterations = 60 }), plain_networks)))
+  end)
+
+  it("ends with the bytes of the uncut one: switch_loss, at an iteration and on a condition", function()
+    local switched = 0
+    local function high(_, d)
+      if d.loss > 0.2 then switched = switched + 1 end
+      return d.loss > 0.2
+    end
+    assert.equal(60, (survives_every_cut(gan.schedule.switch_loss {
+      { at = 5, loss = gan.loss.least_squares {} }, { when = high, loss = gan.loss.hinge { margin = 2 } },
+      { at = 25, loss = gan.loss.nonsaturating {} }, schedule = gan.schedule.alternate { iterations = 30 },
+    }, plain_networks)))
+    assert.is_true(switched > 30) -- in the uncut run, and again in those that go on
+  end)
+
+  it("ends with the bytes of the uncut one: stop_when inside stop_when", function()
+    local function low(_, d) return d and d.accuracy < 0.1 end
+    assert.equal(60, (survives_every_cut(gan.schedule.stop_when(low,
+      gan.schedule.stop_when(function(game) return game.iteration == 30 end,
+        gan.schedule.alternate { iterations = 40 })), plain_networks)))
+  end)
+
+  it("ends with the bytes of the uncut one: sequence with game:set between, and the others in it", function()
     local function low(_, d) return d and d.accuracy < 0.6 end
     local moves = survives_every_cut(gan.schedule.sequence {
-      gan.schedule.balance { low = 0.5, high = 0.6, patience = 2, iterations = 10 },
+      gan.schedule.balance { low = 0.5, high = 0.6, patience = 2, iterations = 15 },
       { loss = gan.loss.nonsaturating {}, batch = 4, micro_batch = 2, clip = 0.1, penalties = {},
         optimizer = { discriminator = gan.optim.sgd { lr = gan.curve.warmup { to = 0.1, over = 20 } } } },
-      gan.schedule.stop_when(low, gan.schedule.stop_when(function(game) return game.iteration == 15 end,
+      gan.schedule.stop_when(low, gan.schedule.stop_when(function(game) return game.iteration == 25 end,
         gan.schedule.alternate { iterations = 20 })),
       gan.schedule.switch_loss {
         { at = 2, loss = gan.loss.least_squares {} }, { when = low, loss = gan.loss.hinge {} },
-        schedule = gan.schedule.simultaneous { iterations = 10 },
+        schedule = gan.schedule.simultaneous { iterations = 20 },
       },
     })
-    assert.is_true(moves >= 30)
+    assert.is_true(moves >= 60, moves)
   end)
 
   it("ends with the bytes of the uncut one: progressive", function()
@@ -174,7 +211,7 @@ describe("a run that was cut off and is unchanged", function()
       }
     end
     local schedule = gan.schedule.progressive { stages = 2, iterations = 15, fade = 6 }
-    assert.equal(60, (survives_every_cut(schedule, 1, growing)))
+    assert.equal(60, (survives_every_cut(schedule, growing)))
   end)
 
   it("ends with the bytes of the uncut one: nested coroutines", function()
