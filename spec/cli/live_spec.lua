@@ -162,3 +162,85 @@ describe("Ctrl-C in a run of ganlua -i", function()
     shell.remove(cwd)
   end)
 end)
+
+-- On a pseudo-terminal (by `script` of util-linux) keys are pressed when what they answer is on the screen, or when the
+-- run has left a file that says so.
+describe("Ctrl-C in a run on a terminal", function()
+  -- In iteration 6 the run says that it is there, and waits for the key.
+  local text = version(1):gsub("    edit%(run%)\n", [[
+    if run.game.iteration == 5 and not told then
+      told = true
+      io.open("waits", "w"):close()
+      repeat until require("ganlua.core").interrupted()
+    elseif run.game.iteration == 6 then
+      print("SAVED", io.open("runs/live/checkpoint.safetensors") ~= nil)
+    end
+]])
+
+  -- What one does: wait until `what` (a file that is there, or text on the screen), then press keys.
+  local function press(steps)
+    local lines = { "file() { until [ -e $1 ]; do sleep .05; done; }",
+      "screen() { until grep -qF -- \"$1\" screen; do sleep .05; done; }" }
+    for _, step in ipairs(steps) do
+      lines[#lines + 1] = ("%s %s; printf %s"):format(step[1], shell.quote(step[2]), shell.quote(step[3]))
+    end
+    lines[#lines + 1] = "file ended"
+    return table.concat(lines, "\n")
+  end
+
+  -- Runs the script in a terminal; `steps` are pressed there.
+  local function run_in_terminal(words, steps)
+    if shell.run({ "script", "-qec", "true", "/dev/null" }).code ~= 0 then pending("no pseudo-terminals here") end
+    local cwd = shell.folder()
+    shell.write(cwd .. "/script.lua", text)
+    shell.write(cwd .. "/keys.sh", press(steps))
+    local command = ("TERM=dumb HOME=%s XDG_STATE_HOME= %s %s script.lua; echo exit code $? | tee ended"):format(
+      shell.quote(cwd), shell.quote(shell.ganlua), words)
+    local result = shell.run({ "sh", "-c", ("sh keys.sh | script -qefc %s /dev/null > screen"):format(
+      shell.quote(command)) }, { cwd = cwd })
+    result.screen = (shell.read(cwd .. "/screen") or ""):gsub("\r", "")
+    result.metrics = shell.read(cwd .. "/runs/live/metrics.jsonl") or ""
+    return result, cwd
+  end
+
+  local edited = '{"event":"edited","iteration":5}'
+  local ctrl_c = "\\003"
+
+  for _, option in ipairs { "-i", "--live" } do
+    it("opens the REPL with " .. option .. "; resume goes on after a checkpoint, the run marked edited", function()
+      local result, cwd = run_in_terminal(option, {
+        { "file", "waits", ctrl_c },
+        { "screen", "The run waits in iteration 6.", "game.iteration, G == run.generator, D == run.discriminator\\n" },
+        { "screen", "true", "run.state.versions = 'by hand '\\n_PROMPT = 'what ' .. 'now? '\\n" },
+        { "screen", "what now? ", "io.open('runs/live/checkpoint.safetensors')\\nresume\\n" },
+        option == "-i" and { "screen", "END", "os.exit(0)\\n" } or nil,
+      })
+      assert.matches("5%s+true%s+true\n", result.screen)
+      assert.matches("what now%? io%.open.-\nnil%s+runs/live/checkpoint", result.screen) -- there was none before
+      assert.matches("SAVED%s+true\n", result.screen)
+      assert.matches("END%s+by hand 1111111111111111111111111%s", result.screen)
+      assert.matches("exit code 0\n", result.screen, 1, true)
+      assert.matches(edited, result.metrics, 1, true)
+      assert.equal(30, count(result.metrics, '"d_loss"'))
+      shell.remove(cwd)
+    end)
+
+    it("saves and ends with " .. option .. " at the second Ctrl-C; started again, it goes on from there", function()
+      local result, cwd = run_in_terminal(option, {
+        { "file", "waits", ctrl_c },
+        { "screen", "The run waits in iteration 6.", "run.state.versions = 'by hand '\\n"
+          .. "_PROMPT = 'what ' .. 'now? '\\n" },
+        { "screen", "what now? ", ctrl_c },
+      })
+      assert.matches("stopped by Ctrl-C in iteration 6: everything is in runs/live\n", result.screen, 1, true)
+      assert.matches("exit code 130\n", result.screen, 1, true)
+      assert.matches(edited, result.metrics, 1, true)
+      assert.equal(5, count(result.metrics, '"d_loss"'))
+      result = shell.run_ganlua({ "-e", "told = true", "script.lua" }, { cwd = cwd })
+      assert.equal(0, result.code, result.err)
+      assert.matches("runs/live: going on from iteration 5\n", result.out, 1, true)
+      assert.matches("END\tby hand 1111111111111111111111111\t", result.out, 1, true)
+      shell.remove(cwd)
+    end)
+  end
+end)
