@@ -287,15 +287,16 @@ static bool run_repl(lua_State *L)
     return succeeded(L, lua_pcall(L, 1, 0, 0));
 }
 
-/* core.talk() -> whether to go on: the REPL inside a run that holds Ctrl-C off. When it is left by another Ctrl-C, that
- * one counts as the first. */
+/* core.talk(f) -> whether to go on: the REPL inside a run that holds Ctrl-C off; f(text) is called before a text that was
+ * typed is run. When it is left by another Ctrl-C, that one counts as the first. */
 static int talk(lua_State *L)
 {
     lua_State *outer = running;
-    lua_settop(L, 0);
+    lua_settop(L, 1);
     bool go_on = false;
+    held = 0; /* Ctrl-C interrupts what is typed */
     if (push_repl(L)) {
-        lua_pushboolean(L, 1);
+        lua_pushvalue(L, 1);
         lua_setfield(L, -2, "inside");
         go_on = succeeded(L, lua_pcall(L, 1, 1, 0)) && lua_toboolean(L, -1);
     }

@@ -97,34 +97,6 @@ local function take_back(self, problem, traceback)
   begin_edited(self, "live, taken back")
 end
 
----- The REPL inside a run -----------------------------------------------------------------------------------------
-
--- Gives the REPL its names, and takes them away again.
-local function with_globals(values, f)
-  local before = {}
-  for name, value in pairs(values) do before[name], _G[name] = { _G[name] }, value end
-  local result = f()
-  for name in pairs(values) do _G[name] = before[name][1] end
-  return result
-end
-
---- Opens the REPL between two moves. What was changed is saved, and the run is marked as edited. Returns whether the
---- run goes on.
----@param self ganlua.trainer
----@return boolean
-function playing.talk(self)
-  self.progress:say("The run waits in iteration %d. run, game, G and D are at hand; resume goes on, Ctrl-C saves and "
-    .. "ends.", self.game.iteration + 1)
-  local mark = self.game.streams:mark()
-  local go_on = with_globals({ run = self, game = self.game, G = self.generator, D = self.discriminator }, core.talk)
-  self.game.streams:back(mark)
-  self.edited, self.game.shown = true, nil -- samples of before
-  self.log:note { event = "edited", iteration = self.game.iteration }
-  self.game.recorder:edited(self.state)
-  if go_on and self.folder then self:write_checkpoint() end
-  return go_on
-end
-
 ---- Playing ---------------------------------------------------------------------------------------------------------
 
 -- What the script wants done about an error: nil where it has no plan.

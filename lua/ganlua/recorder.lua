@@ -4,7 +4,9 @@
 -- 1. In a replay nothing is computed. The schedule itself runs as it is, so all that it keeps in its variables, in
 --    coroutines, in loops half done, is there again.
 -- 2. After the last record the run takes up its tensors (on_arrival), inside that very call; the next call is played.
--- 3. Once something is wrong (the schedule does not replay, the run is given up), every later call raises it again: a
+-- 3. What is typed into the REPL inside a run may call the game too. Those calls stand behind a record with the text,
+--    and in a replay the text is run again between the same two calls of the schedule.
+-- 4. Once something is wrong (the schedule does not replay, the run is given up), every later call raises it again: a
 --    schedule that catches errors cannot go on without its tensors.
 
 local check = require "ganlua.check"
@@ -36,6 +38,7 @@ end
 ---@param seen table plain
 function Recorder:begin(journal, seen)
   self.journal, self.live, self.problem, self.busy, self.calls = journal, true, nil, nil, 0
+  self.editing = nil
   if journal then
     self.start = journal.size
     journal:write(history.record("start", nil, seen))
@@ -49,6 +52,10 @@ end
 function Recorder:play(kind, overrides)
   if self.busy then
     check.fail("%s: inside %s: moves are made by the schedule alone", history.words(kind), history.words(self.busy))
+  end
+  if self.typed then
+    if self.journal then self.journal:write(history.record("edit", nil, { text = self.typed })) end
+    self.typed = nil
   end
   self.busy, self.digest = kind, overrides and self.journal and core.digest(overrides) or nil
   self.calls, self.depth = self.calls + 1, self.streams.depth
@@ -81,9 +88,16 @@ end
 
 ---- Replaying ------------------------------------------------------------------------------------------------------
 
+--- The next calls are those of a text that was typed in between; nil: they are the schedule's again.
+---@param text string?
+function Recorder:by_hand(text)
+  self.typed = text
+end
+
 --- Writes down that somebody has changed the run between two calls.
 ---@param state table run.state as it is now
 function Recorder:edited(state)
+  self.typed = nil
   if self.journal then self.journal:write(history.record("edit", nil, { state = state })) end
 end
 
@@ -91,12 +105,13 @@ end
 ---@param bytes string
 ---@param at integer
 ---@param on_arrival function what is done where the records end
----@param on_edit function what is done where run.state was changed by hand, and is told how
+---@param on_edit fun(edited: { state: table?, text: string? }) what is done where the run was changed by hand: run.state
+--- was this then, or this text was run
 ---@param lenient boolean whether other settings of a call are fine: the script was changed
 function Recorder:replay(bytes, at, on_arrival, on_edit, lenient)
   self.bytes, self.at, self.lenient = bytes, at, lenient
   self.on_arrival, self.on_edit = on_arrival, on_edit
-  self.live, self.problem, self.busy, self.calls = false, nil, nil, 0
+  self.live, self.problem, self.busy, self.editing, self.calls = false, nil, nil, nil, 0
   core.forbid_reading(true)
   self:go_on()
 end
@@ -135,16 +150,36 @@ function Recorder:recall(kind, overrides)
   return result or {}
 end
 
+-- Does again what was done by hand at this place. A text's calls are recalled like the schedule's; behind them stands
+-- the next edit. Where the records end in one of its calls, the rest of it is played.
+function Recorder:edit()
+  self.editing = true
+  while not self.live and self.bytes:byte(self.at) == history.number_of.edit do
+    local _, _, _, edited, behind = history.read(self.bytes, self.at)
+    self.at = behind
+    local fine, problem = pcall(self.on_edit, edited)
+    local left = not self.live and edited.text and self.bytes:byte(self.at) ~= history.number_of.edit
+    if self.differs or self.problem == nil and left then
+      self.problem = ("what was typed by hand does not replay: %s: %s. resume = \"restart_schedule\" keeps the networks "
+        .. "and starts the schedule at its first line"):format(edited.text,
+        fine and "it did more then" or self.differs and "it says something else to the game now" or problem)
+      self.differs = true
+      core.forbid_reading(false)
+    end
+    if self.problem ~= nil then error(self.problem, 0) end
+  end
+  self.editing = nil
+  if not self.live then self:go_on() end
+end
+
 --- After a call was recalled and counted: where it was the last one, the run takes up its tensors. Raises what a hook
 --- raised in it.
 function Recorder:go_on()
   if self.live then return end
   if self.at <= #self.bytes then
     if self.bytes:byte(self.at) == history.number_of.edit then
-      local _, _, _, edited, behind = history.read(self.bytes, self.at)
-      self.at = behind
-      self.on_edit(edited.state)
-      return self:go_on()
+      if not self.editing then self:edit() end
+      return
     end
     if self.bytes:byte(self.at) ~= history.next_raised then return end
     local _, _, _, problem, behind = history.read(self.bytes, self.at)

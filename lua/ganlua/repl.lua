@@ -1,7 +1,8 @@
 --- The REPL: reads a statement or an expression, runs it, prints what it gives.
 --
 -- What needs C comes from the interpreter as a table, `host`: read_line, add_history, set_completer, call (with
--- Ctrl-C and tracebacks) and sources. An error in what was typed is shown and never ends the REPL.
+-- Ctrl-C and tracebacks) and sources; and inside a run, `inside`, which is told a text before it is run. An
+-- error in what was typed is shown and never ends the REPL.
 
 local repl = {}
 
@@ -162,6 +163,7 @@ local function read_chunk(host)
     text = text .. "\n" .. more
   end
   host.add_history(text)
+  if host.inside and chunk then host.inside(text) end
   return chunk, problem
 end
 

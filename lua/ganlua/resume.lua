@@ -12,6 +12,7 @@ local metrics_log = require "ganlua.metrics_log"
 local plain = require "ganlua.plain"
 local players = require "ganlua.player"
 local run_folder = require "ganlua.run_folder"
+local talking = require "ganlua.talking"
 
 local resume = {}
 
@@ -147,7 +148,10 @@ function resume.replay(self, saved, on_arrival)
         .. "resume = \"restart_schedule\" keeps the networks and starts the schedule at its first line")
     end
     if on_arrival then on_arrival() end
-  end, function(state) refill(self.state, state) end, lenient)
+  end, function(edited)
+    if edited.state then refill(self.state, edited.state) end
+    if edited.text then talking.again(self, edited.text) end
+  end, lenient)
 end
 
 --- The schedule starts at its first line, from where the game is now.

@@ -19,6 +19,7 @@ local progress = require "ganlua.progress"
 local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
+local talking = require "ganlua.talking"
 
 ---@class ganlua.trainer
 ---@field generator ganlua.module
@@ -198,9 +199,10 @@ function Run:position()
 end
 
 function Run:after_move()
+  if self.talking then return end -- by hand
   local signal = core.interrupted()
   if not signal then return self.live and playing.look(self) end
-  if signal == "INT" and core.talk and playing.talk(self) then return end
+  if signal == "INT" and core.talk and talking.talk(self) then return end
   self:stop()
   self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",
     self.game.iteration + 1, self:place())

@@ -163,6 +163,53 @@ describe("Ctrl-C in a run of ganlua -i", function()
   end)
 end)
 
+describe("what is said to the game in the REPL inside a run", function()
+  local text = version(1):gsub("    edit%(run%)\n", [[
+    if run.game.iteration == 5 and not told and not os.getenv "AGAIN" then
+      told = true
+      io.popen("kill -INT $PPID"):close()
+    elseif run.game.iteration == 12 and os.getenv "CUT" then
+      os.exit(9)
+    end
+]])
+
+  -- A run in which these lines are typed; where it is cut off and goes on, it was checked to do so.
+  local function play(lines, cut)
+    local cwd = shell.folder()
+    shell.write(cwd .. "/script.lua", text)
+    local result = shell.run_ganlua({ "-i", "script.lua" }, { cwd = cwd, env = { CUT = cut and "1" or false },
+      stdin = table.concat(lines, "\n") .. "\nresume\n" })
+    assert.equal(cut and 9 or 0, result.code, result.err)
+    if cut then result = shell.run_ganlua({ "script.lua" }, { cwd = cwd, env = { AGAIN = "1" } }) end
+    local metrics = shell.read(cwd .. "/runs/live/metrics.jsonl"):gsub('"seconds":[%d.]+', "")
+    local checkpoint = shell.read(cwd .. "/runs/live/checkpoint.safetensors")
+    shell.remove(cwd)
+    return result, metrics, checkpoint
+  end
+
+  it("is said again when the run goes on after a break, which ends with the same bytes", function()
+    local lines = {
+      "game:set{ loss = gan.loss.hinge{}, optimizer = { generator = gan.optim.adam{ lr = 1e-5 } } }",
+      "for _ = 1, 3 do math.random() game:generator() end error 'no matter'", "game:measure(os.time)",
+      "game:discriminator{ batch = 3 } game:next()", "D:parameters()[1]:norm()", "pcall(game.both, game, { batch = 0 })",
+    }
+    local _, metrics, checkpoint = play(lines)
+    local again, found, bytes = play(lines, true)
+    assert.equal(0, again.code, again.err)
+    assert.equal(metrics, found)
+    assert.is_true(checkpoint == bytes)
+    assert.matches("END%s+1+%s.*%s32%s+32\n", again.out)
+    assert.equal(31, count(metrics, "\n")) -- 30 iterations, one of them closed by hand, and what marks the run
+  end)
+
+  it("is named where it cannot be said again", function()
+    local result = play({ "l = gan.loss.hinge{}", "game:set{ loss = l }" }, true)
+    assert.equal(1, result.code)
+    assert.matches("what was typed by hand does not replay: game:set{ loss = l }: ", result.err, 1, true)
+    assert.matches('resume = "restart_schedule"', result.err, 1, true)
+  end)
+end)
+
 -- On a pseudo-terminal (by `script` of util-linux) keys are pressed when what they answer is on the screen, or when the
 -- run has left a file that says so.
 describe("Ctrl-C in a run on a terminal", function()
