@@ -1,7 +1,7 @@
--- Networks that grow while they are trained (Karras 2018): `ganlua grow.lua`, two minutes on two cores.
--- Pictures of letters are learned at 7x7 first, then at 14x14, then at 28x28; each new stage is faded in over half of its
--- iterations. Expected, in runs/grow/samples/: 000600.png blots of 7x7 pixels, 001200.png coarse characters of 14x14,
--- 001800.png readable ones; and the last line says "sliced Wasserstein distance: ...".
+-- Networks that grow while they are trained (Karras 2018): `ganlua grow.lua`, two to four minutes on two cores.
+-- Pictures of letters are learned at 7x7 first, then at 14x14, then at 28x28; each new stage is faded in over half of
+-- its iterations. Expected, in runs/grow/samples/: blots of 7x7 pixels in 000600.png, coarse characters of 14x14 in
+-- 001200.png, readable ones in 001800.png (here grow.png).
 
 local gan = require "ganlua"
 local nn = gan.nn

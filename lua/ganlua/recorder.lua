@@ -105,8 +105,8 @@ end
 ---@param bytes string
 ---@param at integer
 ---@param on_arrival function what is done where the records end
----@param on_edit fun(edited: { state: table?, text: string? }) what is done where the run was changed by hand: run.state
---- was this then, or this text was run
+---@param on_edit fun(edited: { state: table?, text: string? }) what is done where the run was changed by hand:
+--- run.state was this then, or this text was run
 ---@param lenient boolean whether other settings of a call are fine: the script was changed
 function Recorder:replay(bytes, at, on_arrival, on_edit, lenient)
   self.bytes, self.at, self.lenient = bytes, at, lenient
@@ -160,8 +160,8 @@ function Recorder:edit()
     local fine, problem = pcall(self.on_edit, edited)
     local left = not self.live and edited.text and self.bytes:byte(self.at) ~= history.number_of.edit
     if self.differs or self.problem == nil and left then
-      self.problem = ("what was typed by hand does not replay: %s: %s. resume = \"restart_schedule\" keeps the networks "
-        .. "and starts the schedule at its first line"):format(edited.text,
+      self.problem = ("what was typed by hand does not replay: %s: %s. resume = \"restart_schedule\" keeps the "
+        .. "networks and starts the schedule at its first line"):format(edited.text,
         fine and "it did more then" or self.differs and "it says something else to the game now" or problem)
       self.differs = true
       core.forbid_reading(false)

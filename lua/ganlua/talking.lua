@@ -34,7 +34,8 @@ end
 function talking.talk(self)
   self.progress:say("The run waits in iteration %d. run, game, G and D are at hand; resume goes on, Ctrl-C saves and "
     .. "ends.", self.game.iteration + 1)
-  local recorder, mark, go_on = self.game.recorder, self.game.streams:mark(), nil
+  local recorder, mark = self.game.recorder, self.game.streams:mark()
+  local go_on
   self.talking = true
   do
     local _ <close> = at_hand(self)

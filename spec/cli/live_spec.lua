@@ -191,7 +191,8 @@ describe("what is said to the game in the REPL inside a run", function()
     local lines = {
       "game:set{ loss = gan.loss.hinge{}, optimizer = { generator = gan.optim.adam{ lr = 1e-5 } } }",
       "for _ = 1, 3 do math.random() game:generator() end error 'no matter'", "game:measure(os.time)",
-      "game:discriminator{ batch = 3 } game:next()", "D:parameters()[1]:norm()", "pcall(game.both, game, { batch = 0 })",
+      "game:discriminator{ batch = 3 } game:next()", "D:parameters()[1]:norm()",
+      "pcall(game.both, game, { batch = 0 })",
     }
     local _, metrics, checkpoint = play(lines)
     local again, found, bytes = play(lines, true)
