@@ -1,18 +1,15 @@
---- The game of two networks: its players, their moves, its iterations. A schedule is a function that plays it.
+--- The game of two networks: its players, its iterations, what is told of their moves. A schedule is a function that
+-- plays it; what a move computes is in move.lua.
 --
--- 1. A move changes its own player's parameters only, and only after all its gradients are there and finite. A move
---    that fails leaves networks, running statistics, random numbers and the place in the data as they were before.
--- 2. What an optimiser remembers (moments) and what penalties do (counts) belong to the player, whatever settings
---    single moves are given.
--- 3. Where both players move at once, both gradients are taken before either parameter is written.
+-- What an optimiser remembers (moments) and what penalties do (counts) belong to the player, whatever settings single
+-- moves are given.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
-local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
+local moves = require "ganlua.move"
 local nn_module = require "ganlua.nn.module"
-local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
 local recorders = require "ganlua.recorder"
 local streams = require "ganlua.streams"
@@ -86,120 +83,6 @@ function Game:configure(options)
   for name, player in pairs(self.players) do player.optimizer = options.optimizer[name] end
 end
 
----- What a move is made of ----------------------------------------------------------------------------------------
-
--- Undoes what an unfinished move did.
-local undo = {
-  __close = function(move)
-    if move.done then return end
-    for name, kept in pairs(move.kept) do players.restore(move.game.players[name], kept) end
-    move.game.streams:back(move.streams)
-    if move.data then move.game.data:load_state(move.data) end
-  end,
-}
-
--- Call as `local move <close> = begin(self, s)`; set move.done at the end.
-local function begin(self, s)
-  return setmetatable({
-    game = self,
-    kept = {
-      discriminator = players.snapshot(self.players.discriminator, s.extragradient),
-      generator = players.snapshot(self.players.generator, s.extragradient),
-    },
-    streams = self.streams:mark(),
-    data = self.data.load_state and self.data:state(),
-  }, undo)
-end
-
--- Each mover's gradients at the present point, and what was measured there, on some of a batch's samples.
-local function slopes_of(self, s, due, batch)
-  local all, gradients = {}, {}
-  local at = evaluation.new(self, s, due, batch)
-  for i, name in ipairs(s.movers) do
-    local added, measured
-    if #due[name] > 0 then
-      self.streams:enter "penalty"
-      added = penalties.total(due[name], at)
-      self.streams:leave()
-    end
-    gradients[name], measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
-      i == #s.movers)
-    measured.penalty = measured.penalty or due[name].listed and 0.0 or nil
-    at:judge(name, measured)
-    all[name] = measured
-  end
-  if not at.through then at.generated:free() end
-  return gradients, all, at.shown
-end
-
--- The same on the whole batch, in parts of micro_batch samples: means of the parts' numbers and gradients.
-local function slopes(self, s, due)
-  local batch = evaluation.batch(self, s, due)
-  if s.micro_batch == s.batch then return slopes_of(self, s, due, batch) end
-  local sums, means = {}, {}
-  for first = 1, s.batch, s.micro_batch do
-    local count = math.min(s.micro_batch, s.batch - first + 1)
-    local share = count / s.batch
-    local gradients, measured = slopes_of(self, s, due, evaluation.part(batch, self.pac, first, count))
-    for _, name in ipairs(s.movers) do
-      means[name] = means[name] or {}
-      for key, value in pairs(measured[name]) do means[name][key] = (means[name][key] or 0) + share * value end
-      sums[name] = core.no_grad(players.accumulate, sums[name], gradients[name], share)
-    end
-  end
-  return sums, means
-end
-
--- The moving average of the generator follows one step; buffers are taken over as they are.
-local function follow(self, decay)
-  local player = self.players.generator
-  for i, average in ipairs(self.ema_parameters) do
-    core.lerp_(average, self.averaged[i], 1 - decay)
-  end
-  for i, place in ipairs(player.buffers) do
-    local copy = self.ema_buffers[i]
-    copy[1][copy[2]] = place[1][place[2]]
-  end
-end
-
--- Plays a move; returns what each mover measured, by name.
-local function play(self, kind, overrides)
-  local s = move_options.resolve(self, kind, overrides)
-  local D, G = self.players.discriminator, self.players.generator
-  if D.fade then players.go_on_fading(D, self.iteration) end
-  if G.fade then players.go_on_fading(G, self.iteration) end
-  local move <close> = begin(self, s)
-  local due = {}
-  for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end
-
-  local measured, shown
-  for step = 1, s.extragradient and 2 or 1 do
-    local gradients, now
-    gradients, now, shown = slopes(self, s, due)
-    for _, name in ipairs(s.movers) do
-      now[name].grad_norm = players.norm(self.players[name], self.iteration + 1, gradients[name])
-      players.clip(gradients[name], now[name].grad_norm, s.clip[name])
-    end
-    measured = measured or now
-    for _, name in ipairs(s.movers) do
-      local player = self.players[name]
-      if step == 2 then players.return_to(player, move.kept[name]) end
-      players.step(player, s.optimizer[name], gradients[name], s.lr[name] and s.lr[name] * self.lr_scale)
-      penalties.after(due[name], player.parameters)
-    end
-  end
-  if self.ema and due.generator then follow(self, s.ema_decay) end
-
-  move.done = true
-  self.shown = shown
-  for _, name in ipairs(s.movers) do
-    self.players[name].moves = self.players[name].moves + 1
-    self.latest[name] = measured[name]
-    self.seen[name] = self.seen[name] + s.batch
-  end
-  return measured
-end
-
 ---- Moves ---------------------------------------------------------------------------------------------------------
 
 -- One move: what it measured when the run was here before (see recorder.lua), else it is played and recorded.
@@ -215,7 +98,7 @@ local function move(self, kind, overrides)
   end
   do
     local call <close> = self.recorder:play(kind, overrides)
-    measured = play(self, kind, overrides)
+    measured = moves.play(self, kind, overrides)
     call:returned(measured)
   end
   self.after_move(self)

@@ -12,8 +12,10 @@
 -- 2. What a process does is its own: one that crashes is a gap in the table.
 -- 3. A sweep that was cut off goes on where the script is the same: what has finished is not run again.
 
+local axis = require "ganlua.sweep.axis"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local processes = require "ganlua.sweep.processes"
 local report = require "ganlua.report"
 local sweep_table = require "ganlua.sweep_table"
 
@@ -40,58 +42,6 @@ local rows = {
   resume = { type = "boolean", default = true },
 }
 
----- Combinations --------------------------------------------------------------------------------------------------
-
--- A value in words.
-local function words(value)
-  if type(value) == "function" then return require("ganlua.schedule").describe(value) end
-  return type(value) == "number" and ("%.14g"):format(value) or (tostring(value):gsub("^table: 0x%x+$", "table"))
-end
-
--- What one setting goes through: {label =, value =}, in order; { name = value } gives the values names.
-local function axis(name, list)
-  if type(list) ~= "table" or getmetatable(list) or next(list) == nil then
-    check.fail("sweep: '%s' must be a list of values, or a table {name = value}, got %s", name, check.describe(list))
-  end
-  local entries, labels, keys = {}, {}, {}
-  for key in pairs(list) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b)
-    if type(a) == type(b) then return a < b end
-    return type(a) == "number"
-  end)
-  for i, key in ipairs(keys) do
-    local label = type(key) == "string" and key or words(list[key])
-    if labels[label] then
-      check.fail("sweep: two values of '%s' print as %s: give them names: %s = { a = ..., b = ... }", name, label, name)
-    end
-    labels[label] = true
-    entries[i] = { label = label, value = list[key] }
-  end
-  return entries
-end
-
--- All combinations of the axes, the last one (seed) changing fastest: labels and values by name, and the key
--- "loss=hinge,seed=1".
-local function combinations(axes)
-  local all = { { labels = {}, values = {}, parts = {} } }
-  for _, each in ipairs(axes) do
-    local longer = {}
-    for _, combination in ipairs(all) do
-      for _, entry in ipairs(each.entries) do
-        local new = { labels = { [each.name] = entry.label }, values = { [each.name] = entry.value } }
-        for name, label in pairs(combination.labels) do new.labels[name] = label end
-        for name, value in pairs(combination.values) do new.values[name] = value end
-        new.parts = table.move(combination.parts, 1, #combination.parts, 1, {})
-        table.insert(new.parts, each.name .. "=" .. entry.label)
-        longer[#longer + 1] = new
-      end
-    end
-    all = longer
-  end
-  for _, combination in ipairs(all) do combination.key = table.concat(combination.parts, ",") end
-  return all
-end
-
 -- The options and the axes of a sweep.
 local function understood(options)
   if type(options) ~= "table" then check.fail("sweep: wanted a table of options, got %s", check.describe(options)) end
@@ -102,7 +52,7 @@ local function understood(options)
     elseif type(name) ~= "string" then
       check.fail("sweep: settings have names, got %s at place %s", check.describe(value), tostring(name))
     else
-      axes[#axes + 1] = { name = name, entries = axis(name, value) }
+      axes[#axes + 1] = { name = name, entries = axis.entries(name, value) }
     end
   end
   plain = check.options("sweep", plain, rows)
@@ -155,28 +105,7 @@ local function train_one(plain, all, key)
   error(("sweep: the script changed: there is no combination %s any more"):format(key), 0)
 end
 
----- The processes of a sweep --------------------------------------------------------------------------------------
-
--- The command that runs a script again with other settings.
-local function command(script, told, threads)
-  if not arg or not arg[0] or not core.exists(arg[0]) then
-    check.fail("sweep: needs a script in a file, which other processes can run again")
-  end
-  local first, set, line = 0, {}
-  while arg[first - 1] do first = first - 1 end
-  for name, value in pairs(told.set) do set[#set + 1] = name .. "=" .. value end
-  table.sort(set)
-  if package.loaded["ganlua.settings"] then -- the interpreter
-    line = { arg[first], "--threads", tostring(threads), "--out", told.out, "--seed", tostring(told.seed or 1) }
-    for _, text in ipairs(set) do table.move({ "--set", text }, 1, 2, #line + 1, line) end
-  else -- a stock lua5.4
-    for i, text in ipairs(set) do set[i] = ("[%q]=%q"):format(text:match "^(.-)=(.*)$") end
-    local chunk = "package.loaded['ganlua.settings']={out=%q,set={%s}} require'ganlua'.seed(%s)"
-    line = { arg[first], "-e", chunk:format(told.out, table.concat(set, ","), told.seed or 1) }
-  end
-  line[#line + 1] = script
-  return table.move(arg, 1, #arg, #line + 1, line)
-end
+---- The sweep -----------------------------------------------------------------------------------------------------
 
 -- A folder's name for a combination.
 local function folder_name(key)
@@ -207,96 +136,6 @@ local function choose_folder(plain, identity, name)
   return path
 end
 
--- The last line that a process printed.
-local function last_words(folder)
-  local last
-  local file <close> = io.open(folder .. "/output.txt")
-  for line in file and file:lines() or function() end do
-    if line:find "%S" and not line:find "^%s" and not line:find "^stack traceback" then last = line end
-  end
-  return last
-end
-
--- How far a run is, by its own progress line: a number from 0 to 1.
-local function progress_of(folder)
-  local file <close> = io.open(folder .. "/output.txt")
-  if not file then return nil end
-  file:seek("end", -math.min(300, file:seek "end"))
-  local done, planned = file:read("a"):match ".*\n(%d+)/(%d+)  "
-  return done and tonumber(done) / math.max(1, tonumber(planned))
-end
-
-local Sweep = {}
-Sweep.__index = Sweep
-
--- Starts a combination; false where an earlier sweep's process still runs it.
-function Sweep:start(task)
-  core.make_directory(task.folder)
-  local set = copy_of(self.set)
-  set["ganlua.report"] = task.folder .. "/report.jsonl"
-  if self.script then
-    for name, value in pairs(task.values) do set[name] = words(value) end
-  else
-    set["ganlua.sweep"], set["ganlua.combination"] = ("%d"):format(self.number), task.key
-    set["ganlua.sweeps"] = table.concat(self.before, ":")
-  end
-  local seed = task.labels.seed or self.seed
-  task.process = core.spawn(command(self.script or arg[0], { set = set, out = task.folder, seed = seed },
-    self.threads), task.folder .. "/output.txt")
-  task.status = task.process and "runs" or nil
-  task.began = core.monotonic()
-  return task.process ~= nil
-end
-
--- Takes up what a process left when it ended.
-function Sweep:finish(task, how, code)
-  local seconds = core.monotonic() - task.began
-  task.process = nil
-  if how == "exit" and code == 0 then
-    task.status, task.seconds = "finished", seconds
-    core.write_file(task.folder .. "/finished.json", core.json_encode { seconds = seconds, combination = task.labels })
-    task.result, task.series = report.read(task.folder)
-  else
-    task.status = "failed"
-    task.why = ("%s %d%s"):format(how == "exit" and "exit code" or "signal", code,
-      last_words(task.folder) and ": " .. last_words(task.folder) or "")
-  end
-end
-
-local hold_interrupt = core.hold_interrupt or function() end
-
--- Runs what has not finished, so many at a time; true where a signal ended it.
-function Sweep:play()
-  hold_interrupt(true)
-  local shown <close> = sweep_table.progress(self)
-  local running = {}
-  local waiting, interrupted
-  repeat
-    interrupted = core.interrupted()
-    for place = #running, 1, -1 do
-      local how, code = core.ended(running[place].process)
-      if how then
-        self:finish(running[place], how, code)
-        shown:ended(table.remove(running, place))
-      end
-    end
-    for _, task in ipairs(self.tasks) do
-      if #running >= self.workers or interrupted then break end
-      if not task.status and self:start(task) then running[#running + 1] = task end
-    end
-    for _, task in ipairs(running) do task.progress = progress_of(task.folder) end
-    shown:show()
-    waiting = #running
-    for _, task in ipairs(self.tasks) do waiting = waiting + (task.status and 0 or 1) end
-    if waiting > 0 and not interrupted then core.sleep(0.05) end
-  until waiting == 0 or interrupted
-  for _, task in ipairs(running) do core.terminate(task.process) end -- each saves its run, and ends
-  while #running > 0 do
-    if core.ended(running[1].process) then table.remove(running, 1).status = nil else core.sleep(0.02) end
-  end
-  return interrupted
-end
-
 local calls, folders = 0, {}
 
 --- Runs every combination, shows the table, writes it (table.txt, table.csv, table.json, curves.png) into the sweep's
@@ -307,7 +146,7 @@ local calls, folders = 0, {}
 ---@return { folder: string, rows: table[], metrics: string[] }
 function sweep.sweep(options)
   local plain, axes = understood(options)
-  local all = combinations(axes)
+  local all = axis.combinations(axes)
   local settings, set = settings_of()
   calls = calls + 1
   if set["ganlua.sweep"] then
@@ -321,14 +160,14 @@ function sweep.sweep(options)
   local workers = math.min(plain.workers or core.threads(), #all)
   local script = plain.script
   if script and not core.exists(script) then check.fail("sweep: cannot open %s", script) end
-  command(script or "", { set = {}, out = "" }, 1) -- refuses where there is no script, before a folder is made
+  processes.command(script or "", { set = {}, out = "" }, 1) -- refuses before a folder is made
   local name = plain.name or ((script or arg[0]):match "([^/]+)$":gsub("%.lua$", "") .. "-sweep")
   if not plain.name and not script and calls > 1 then name = ("%s%d"):format(name, calls) end
-  local self = setmetatable({
+  local self = processes.new {
     number = calls, before = table.move(folders, 1, #folders, 1, {}), script = script,
     workers = workers, threads = settings.threads or math.max(1, core.threads() // workers),
     set = set, seed = settings.seed, axes = axes, tasks = all,
-  }, Sweep)
+  }
   self.metrics = type(plain.metric) == "string" and { plain.metric } or plain.metric
   self.folder = choose_folder(plain, {
     script = script or arg[0], text = core.read_file(script or arg[0]), set = set, arguments = table.concat(arg, " "),
@@ -350,26 +189,13 @@ function sweep.sweep(options)
   if interrupted then
     io.write(("sweep stopped: run it again to go on, finished runs stay in %s\n"):format(self.folder))
   end
-  hold_interrupt(false) -- a script ends here, if it was interrupted; in the REPL:
+  -- A script ends here, if it was interrupted; in the REPL:
+  if core.hold_interrupt then core.hold_interrupt(false) end
   if interrupted then error("interrupted: the sweep goes on when it is run again", 0) end
   return result
 end
 
 ---- From the shell ------------------------------------------------------------------------------------------------
-
--- "A,B,C", and "1..5" for whole numbers, as a list.
-local function listed(text)
-  local list = {}
-  for part in (text .. ","):gmatch "(.-)," do
-    local first, last = part:match "^(%-?%d+)%.%.(%-?%d+)$"
-    if first then
-      for number = tonumber(first), tonumber(last) do list[#list + 1] = number end
-    else
-      list[#list + 1] = part
-    end
-  end
-  return list
-end
 
 --- `ganlua --sweep NAME=A,B,C script`: a sweep over what the script reads by gan.setting. --set workers=2 and
 --- --set metric=NAME go to the sweep.
@@ -381,7 +207,7 @@ function sweep.shell(script, specs)
   for _, text in ipairs(specs) do
     local name, values = text:match "^([^=]+)=(.*)$"
     if rows[name] then error(("--sweep: '%s' is a setting of sweeps themselves"):format(name), 0) end
-    options[name] = listed(values)
+    options[name] = axis.listed(values)
   end
   local failed = 0
   for _, row in ipairs(sweep.sweep(options).rows) do failed = failed + row.failed end
