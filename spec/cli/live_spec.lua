@@ -121,6 +121,13 @@ describe("ganlua --live", function()
     shell.remove(cwd)
   end)
 
+  it("may be asked for by the script itself: live = true", function()
+    local result, cwd = run({ (version(1):gsub("progress = true", "live = true, %0")), version(2) }, { "script.lua" })
+    assert.matches("END\t111112222222222222222222222222\t", result.out, 1, true)
+    assert.equal(1, count(result.metrics, '{"event":"live","iteration":5,'))
+    shell.remove(cwd)
+  end)
+
   it("needs a script that is a file, and without it edits change nothing", function()
     assert.matches("live needs a script that is a file", shell.run_ganlua({ "--live", "-" },
       { stdin = version(1) }).err, 1, true)
