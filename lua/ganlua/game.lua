@@ -85,19 +85,27 @@ end
 
 ---- Moves ---------------------------------------------------------------------------------------------------------
 
+-- Who writes down a game's calls. A method that was called with a dot does not know its game.
+local function recorder_of(self, name)
+  local found = type(self) == "table" and self.recorder
+  if not found then check.fail("game.%s: is called with a colon: game:%s(...)", name, name) end
+  return found
+end
+
 -- One move: what it measured when the run was here before (see recorder.lua), else it is played and recorded.
 local function move(self, kind, overrides)
-  local measured = self.recorder:recall(kind, overrides)
+  local recorder = recorder_of(self, kind)
+  local measured = recorder:recall(kind, overrides)
   if measured then
     for name, its in pairs(measured) do
       self.players[name].moves = self.players[name].moves + 1
       self.latest[name] = its
     end
-    self.recorder:go_on()
+    recorder:go_on()
     return measured
   end
   do
-    local call <close> = self.recorder:play(kind, overrides)
+    local call <close> = recorder:play(kind, overrides)
     measured = moves.play(self, kind, overrides)
     call:returned(measured)
   end
@@ -162,7 +170,7 @@ end
 ---     game:set{ loss = gan.loss.hinge{}, optimizer = { generator = gan.optim.adam{ lr = 1e-4 } } }
 ---@param settings ganlua.overrides
 function Game:set(settings)
-  local _ <close> = self.recorder:say("set", settings)
+  local _ <close> = recorder_of(self, "set"):say("set", settings)
   move_options.set(self, settings)
 end
 
@@ -175,7 +183,7 @@ function Game:grow(options)
   local o = check.options("game:grow", options, {
     over = { type = "integer", min = 1 }, fade = curve.option { min = 0, max = 1 }, to = { type = "integer", min = 1 },
   })
-  local _ <close> = self.recorder:say("grow", options or {})
+  local _ <close> = recorder_of(self, "grow"):say("grow", options or {})
   self.shown = nil -- samples of a smaller network
   local fade, grows = o.fade or o.over and curve.linear { from = 0, to = 1, over = o.over } or 1, false
   for name, player in pairs(self.players) do
@@ -197,7 +205,7 @@ end
 
 --- Closes the iteration: it is counted and logged, and sampled and saved where it is time to.
 function Game:next()
-  local recalled = self.recorder:recall "next"
+  local recalled = recorder_of(self, "next"):recall "next"
   self.iteration = self.iteration + 1
   if recalled then
     self.after_recall(self)
@@ -217,12 +225,13 @@ end
 ---@param f function
 ---@return any ...
 function Game:measure(f)
+  local recorder = recorder_of(self, "measure")
   if type(f) ~= "function" then check.fail("game:measure: wanted a function, got %s", check.describe(f)) end
-  local values = self.recorder:recall "measure"
+  local values = recorder:recall "measure"
   if values then
-    self.recorder:go_on()
+    recorder:go_on()
   else
-    local call <close> = self.recorder:play "measure"
+    local call <close> = recorder:play "measure"
     values = table.pack(f())
     local plain, problem = pcall(call.returned, call, values)
     if not plain then check.fail("game:measure: wanted plain values, but %s", problem) end

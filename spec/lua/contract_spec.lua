@@ -159,6 +159,21 @@ describe("a schedule", function()
     end })
   end)
 
+  it("is told where it calls a move with a dot, or measures what is not plain", function()
+    local function refuses(text, play)
+      local ok, message = pcall(gan.train, options { schedule = play })
+      assert.is_false(ok)
+      assert.matches("contract_spec%.lua:%d+: " .. text, message)
+    end
+    for _, name in ipairs { "discriminator", "generator", "both", "next", "set", "grow", "measure" } do
+      refuses(("game%%.%s: is called with a colon: game:%s%%(%%.%%.%%.%%)"):format(name, name),
+        function(game) game[name]() end)
+    end
+    refuses("game%.generator: is called with a colon", function(game) game.generator { batch = 4 } end)
+    refuses("game:measure: wanted plain values, but what it returned%[1%] is a tensor",
+      function(game) game:measure(function() return gan.zeros(1) end) end)
+  end)
+
   local built_in = {
     alternate = gan.schedule.alternate { discriminator = 1, generator = 1, iterations = 5 },
     simultaneous = gan.schedule.simultaneous { iterations = 5 },
