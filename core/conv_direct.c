@@ -291,13 +291,14 @@ static void weights_job(void *work, int64_t begin, int64_t end)
     for (int64_t item = begin; item < end; item++) {
         gan_real *packed = w->packed + item * w->packed_size;
         gan_run *runs = w->runs + item * w->lines;
+        gan_real *gathered = w->gathered ? w->gathered + item * w->lines * v->q * w->products->rows : NULL;
         int64_t last = least((item + 1) * w->tile_piece, w->tiles);
         for (int64_t line = 0; line < all && !w->ctx->cancelled; line += w->lines) {
             int64_t lines = least(w->lines, all - line);
             w->products->pack(lines * v->q, v->o, v->y + line * v->q * v->o, v->o, false, packed);
             for (int64_t tile = item * w->tile_piece; tile < last; tile++)
                 add_lines(w, tile % taps / w->x->kw, tile % w->x->kw, tile / taps * w->products->rows, line, lines,
-                          packed, runs, w->gathered + item * w->lines * v->q * w->products->rows);
+                          packed, runs, gathered);
         }
     }
 }

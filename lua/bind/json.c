@@ -4,6 +4,7 @@
  * nothing. Keys are written in alphabetical order, or in the order asked for: equal tables give
  * equal bytes. JSON has no word for a number that is not finite: it becomes null. */
 #include <math.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -49,6 +50,16 @@ static json_t *hang(lua_State *L, json_t **document, json_t *parent, const char 
 
 static void encode_value(lua_State *L, json_t **document, json_t *parent, const char *key, int depth);
 
+/* The string at index as an object's key: jansson's end at the first zero byte. */
+static const char *check_name(lua_State *L, int index)
+{
+    size_t size;
+    const char *name = lua_tolstring(L, index, &size);
+    if (strlen(name) != size)
+        ganlua_error_at_user(L, "json: the name '%s...' has a zero byte in it", name);
+    return name;
+}
+
 static void encode_table(lua_State *L, json_t **document, json_t *parent, const char *key, int depth)
 {
     int table = lua_gettop(L);
@@ -68,7 +79,7 @@ static void encode_table(lua_State *L, json_t **document, json_t *parent, const 
         if (length > 0 || lua_type(L, -2) != LUA_TSTRING)
             ganlua_error_at_user(L, "json: a table has either names or places, got a key that is a %s",
                                  luaL_typename(L, -2));
-        encode_value(L, document, node, lua_tostring(L, -2), depth + 1);
+        encode_value(L, document, node, check_name(L, -2), depth + 1);
     }
 }
 
@@ -115,7 +126,7 @@ static int encode(lua_State *L)
         for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
             lua_pushvalue(L, -1);
             if (lua_rawget(L, 1) != LUA_TNIL)
-                encode_value(L, document, object, lua_tostring(L, -2), 1);
+                encode_value(L, document, object, check_name(L, -2), 1);
             lua_pop(L, 2);
         }
         lua_pop(L, 1);
@@ -193,7 +204,7 @@ static int decode(lua_State *L)
     const char *text = ganlua_check_string(L, 1, "json_decode", "text", &size);
     json_error_t reason;
     json_t **document = push_document(L);
-    *document = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &reason);
+    *document = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &reason);
     if (!*document)
         ganlua_error_at_user(L, "not JSON: %s (line %d)", reason.text, reason.line);
     push_value(L, *document);

@@ -25,7 +25,8 @@ local function flatten(value, name, tensors, numbers)
   end
 end
 
--- Puts a value back where its dotted name says, below `root`; places in lists are numbers again.
+-- Puts a value back where its dotted name says, below `root`; places in lists are numbers again. False where something
+-- else is in its way.
 local function place(root, name, value)
   local node, last = root, nil
   for key in name:gmatch "[^.]+" do
@@ -33,17 +34,22 @@ local function place(root, name, value)
     if last ~= nil then
       node[last] = node[last] or {}
       node = node[last]
+      if type(node) ~= "table" or core.is_tensor(node) then return false end
     end
     last = key
   end
+  if last == nil or node[last] ~= nil then return false end
   node[last] = value
+  return true
 end
 
 -- The fields whose names begin with "prefix.", without it.
 local function under(fields, prefix)
   local found = {}
   for name, value in pairs(fields) do
-    if name:sub(1, #prefix + 1) == prefix .. "." then found[name:sub(#prefix + 2)] = value end
+    if type(name) == "string" and name:sub(1, #prefix + 1) == prefix .. "." then
+      found[name:sub(#prefix + 2)] = value
+    end
   end
   return found
 end
@@ -54,7 +60,8 @@ local pairs_key, number_key = "ganlua.pairs", "ganlua.number"
 
 local function is_plain_object(value)
   for key in pairs(value) do
-    if type(key) ~= "string" or key == pairs_key or key == number_key then return false end
+    if type(key) ~= "string" or key:find("\0", 1, true) then return false end
+    if key == pairs_key or key == number_key then return false end
   end
   return true
 end
@@ -83,6 +90,7 @@ local function pack(value, path, open)
     local entries = {}
     for key, item in pairs(value) do
       local name = ("%s[%s]"):format(path, tostring(key))
+      if type(key) == "table" then error(name .. " has a table as its key", 0) end
       entries[#entries + 1] = { pack(key, name .. "'s key", open), pack(item, name, open), name }
     end
     table.sort(entries, function(a, b) return a[3] < b[3] end) -- equal tables make equal bytes
@@ -93,14 +101,23 @@ local function pack(value, path, open)
   return packed
 end
 
+-- The value that was packed; raises `damaged` where it was not made by pack.
+local damaged = "the state in it is not as it was written"
+
 local function unpack(value)
   if type(value) ~= "table" then return value end
   if value[number_key] then
     local huge = { inf = math.huge, ["-inf"] = -math.huge }
     return huge[value[number_key]] or 0 / 0
   end
-  local unpacked = {}
-  for _, entry in ipairs(value[pairs_key] or {}) do unpacked[unpack(entry[1])] = unpack(entry[2]) end
+  local unpacked, entries = {}, value[pairs_key] or {}
+  if type(entries) ~= "table" then error(damaged, 0) end
+  for _, entry in ipairs(entries) do
+    local key
+    if type(entry) == "table" then key = unpack(entry[1]) end
+    if key == nil or key ~= key or type(key) == "table" then error(damaged, 0) end
+    unpacked[key] = unpack(entry[2])
+  end
   for key, item in pairs(value) do
     if key ~= pairs_key then unpacked[key] = unpack(item) end
   end
@@ -177,10 +194,19 @@ function checkpoint.read(path)
   if type(about.moments) ~= "table" then check.fail("%s: is a checkpoint without 'moments'", path) end
 
   local moments, shown = {}, {}
-  for name, tensor in pairs(under(tensors, "shown")) do place(shown, name, tensor) end
-  for name, tensor in pairs(under(tensors, "moments")) do place(moments, name, tensor) end
-  for name, number in pairs(under(about.moments, "moments")) do place(moments, name, number) end
-  about.counters.state = unpack(about.counters.state or {})
+  local function put(root, fields, prefix)
+    for name, value in pairs(under(fields, prefix)) do
+      if not place(root, name, value) then
+        check.fail("%s: is damaged: nothing can be called '%s.%s' in it", path, prefix, name)
+      end
+    end
+  end
+  put(shown, tensors, "shown")
+  put(moments, tensors, "moments")
+  put(moments, about.moments, "moments")
+  local good, state = pcall(unpack, about.counters.state or {})
+  if not good or type(state) ~= "table" then check.fail("%s: is damaged: %s", path, good and damaged or state) end
+  about.counters.state = state
   return { path = path, tensors = tensors, moments = moments, shown = shown, counters = about.counters }
 end
 

@@ -47,9 +47,21 @@ local function pack_measured(measured, first)
   return pack("<Bdddddd", mask, loss or 0, real or 0, fake or 0, accuracy or 0, penalty or 0, norm or 0)
 end
 
+local function damaged(at)
+  error(("the run's history is damaged at byte %d"):format(at), 0)
+end
+
+-- A plain value; `kind` is its type, where it must have one.
+local function unpack_plain(bytes, at, kind)
+  local good, value, behind = pcall(plain.unpack, bytes, at)
+  if not good or kind and type(value) ~= kind then damaged(at) end
+  return value, behind
+end
+
 local function unpack_measured(bytes, at)
   local mask = byte(bytes, at)
-  if mask == other then return plain.unpack(bytes, at + 1) end
+  if mask == other then return unpack_plain(bytes, at + 1, "table") end
+  if not mask or mask > whole_mask or #bytes < at + 48 then damaged(at) end
   local _, loss, real, fake, accuracy, penalty, norm, behind = unpack("<Bdddddd", bytes, at)
   if mask ~= whole_mask then
     loss, real, fake = mask & 1 ~= 0 and loss or nil, mask & 2 ~= 0 and real or nil, mask & 4 ~= 0 and fake or nil
@@ -89,7 +101,7 @@ function history.record_raised(kind, digest, problem)
 end
 
 --- Reads the record at a place: the call's number, whether it raised, its digest, what record() was given as result (or
---- what was raised), and the place behind it.
+--- what was raised), and the place behind it. Raises, without a position, for other bytes.
 ---@param bytes string
 ---@param at integer
 ---@return integer kind
@@ -99,11 +111,15 @@ end
 ---@return integer behind
 function history.read(bytes, at)
   local tag = byte(bytes, at)
-  local kind, digest, result = tag & 0x3f, nil, nil
+  local kind, digest, result = tag and tag & 0x3f, nil, nil
+  if not history.kinds[kind] then damaged(at) end
   at = at + 1
-  if tag & has_digest ~= 0 then digest, at = unpack("<i8", bytes, at) end
+  if tag & has_digest ~= 0 then
+    if #bytes < at + 7 then damaged(at) end
+    digest, at = unpack("<i8", bytes, at)
+  end
   if tag & raised ~= 0 then
-    result, at = plain.unpack(bytes, at)
+    result, at = unpack_plain(bytes, at)
     return kind, true, digest, result, at
   end
   if kind == 1 then
@@ -117,7 +133,7 @@ function history.read(bytes, at)
     result.discriminator, at = unpack_measured(bytes, at)
     result.generator, at = unpack_measured(bytes, at)
   elseif kind >= 7 then
-    result, at = plain.unpack(bytes, at)
+    result, at = unpack_plain(bytes, at, "table")
   end
   return kind, false, digest, result, at
 end

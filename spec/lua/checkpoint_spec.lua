@@ -79,11 +79,13 @@ describe("run:save and run:load", function()
   it("keep what JSON has no word for", function()
     local run, other = make(1), make(1)
     run.state.best, run.state.at, run.state.none = math.huge, { [100] = "a", [200] = { -math.huge } }, 0 / 0
+    run.state.zero, run.state[true] = "a\0b", { ["c\0d"] = 1 }
     run:save(path)
     other:load(path)
     assert.equal(math.huge, other.state.best)
     assert.same({ [100] = "a", [200] = { -math.huge } }, other.state.at)
     assert.is_true(other.state.none ~= other.state.none)
+    assert.same({ "a\0b", { ["c\0d"] = 1 } }, { other.state.zero, other.state[true] })
   end)
 
   it("save the networks even where the script's table cannot be, and say so", function()
@@ -94,6 +96,8 @@ describe("run:save and run:load", function()
     assert.equal(2, other:load(path).game.iteration)
     run.state.best = { run.state }
     refuses("run.state.best[1] contains itself", run.save, run, path)
+    run.state.best = { [{}] = 1 }
+    refuses("has a table as its key", run.save, run, path)
   end)
 
   it("are refused where a counter is missing, and nothing changes", function()
@@ -104,6 +108,27 @@ describe("run:save and run:load", function()
     core.write_file(path, core.safetensors_encode(tensors, { ganlua = broken }))
     local before = weights(run)
     refuses("without 'moves'", run.load, run, path)
+    assert.same(before, weights(run))
+  end)
+
+  it("are refused where the optimisers' memory or the script's table is not as it was written", function()
+    local run = make(1):train()
+    run:save(path)
+    local tensors, about = core.safetensors_decode(core.read_file(path), path)
+    local before = weights(run)
+    local function with(pattern, replacement)
+      local text, found = about.ganlua:gsub(pattern, replacement)
+      assert.equal(1, found)
+      core.write_file(path, core.safetensors_encode(tensors, { ganlua = text }))
+      refuses(path .. ": is damaged: ", run.load, run, path)
+    end
+    with('"moments":{', '"moments":{"moments.generator.m":1,')
+    with('"moments":{', '"moments":{"moments.generator.m.1.x":1,')
+    with('"moments":{', '"moments":{"moments.":1,')
+    for _, state in ipairs { "7", '{"ganlua.pairs":[7]}', '{"ganlua.pairs":7}', '{"ganlua.pairs":[[null,1]]}',
+      '{"ganlua.pairs":[[{"ganlua.number":"nan"},1]]}', '{"ganlua.pairs":[[[],1]]}' } do
+      with('"state":%b{}', '"state":' .. state)
+    end
     assert.same(before, weights(run))
   end)
 
@@ -143,6 +168,12 @@ describe("json", function()
     local loop = {}
     loop.again = loop
     refuses("contains itself", core.json_encode, loop)
+  end)
+
+  it("keeps zero bytes in text, and refuses them in names, which would end there", function()
+    assert.same({ "a\0b" }, core.json_decode(core.json_encode { "a\0b" }))
+    refuses("json: the name 'a...' has a zero byte in it", core.json_encode, { ["a\0b"] = 1 })
+    refuses("json: the name 'a...' has a zero byte in it", core.json_encode, { ["a\0b"] = 1 }, { "a\0b" })
   end)
 
   it("writes no number that is not finite", function()
