@@ -50,6 +50,7 @@ layers.spectral_norm = module.define_plain("spectral_norm", {
 
   setup = function(self)
     self:child("layer", self.options.layer, "")
+    self.normed = normed -- for an exporter
   end,
 
   build = function(self, shape)
