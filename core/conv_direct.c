@@ -159,7 +159,7 @@ static void pass_job(void *work, int64_t begin, int64_t end)
     for (int64_t item = begin; item < end; item++) {
         int64_t first = item / w->line_items * w->group, images = least(w->group, w->v->n - first);
         int64_t top = item % w->line_items * w->lines, bottom = least(top + w->lines, w->rows);
-        for (int64_t unit = 0; unit < units && !w->ctx->cancelled; unit += block)
+        for (int64_t unit = 0; unit < units && !gan_stopped(w->ctx); unit += block)
             for (int64_t y = top; y < bottom; y++)
                 for (int64_t phase = 0; phase < least(w->phases, w->columns); phase++) {
                     int count = meet(w, y, phase, unit, least(unit + block, units), met);
@@ -293,7 +293,7 @@ static void weights_job(void *work, int64_t begin, int64_t end)
         gan_run *runs = w->runs + item * w->lines;
         gan_real *gathered = w->gathered ? w->gathered + item * w->lines * v->q * w->products->rows : NULL;
         int64_t last = least((item + 1) * w->tile_piece, w->tiles);
-        for (int64_t line = 0; line < all && !w->ctx->cancelled; line += w->lines) {
+        for (int64_t line = 0; line < all && !gan_stopped(w->ctx); line += w->lines) {
             int64_t lines = least(w->lines, all - line);
             w->products->pack(lines * v->q, v->o, v->y + line * v->q * v->o, v->o, false, packed);
             for (int64_t tile = item * w->tile_piece; tile < last; tile++)

@@ -99,7 +99,7 @@ static void forward_job(void *work, int64_t begin, int64_t end)
     const gan_conv *v = b->v;
     int64_t all = v->n * v->p;
     for (int64_t slot = begin; slot < end; slot++)
-        for (int64_t row = slot * b->rows; row < all && !b->ctx->cancelled; row += b->slots * b->rows) {
+        for (int64_t row = slot * b->rows; row < all && !gan_stopped(b->ctx); row += b->slots * b->rows) {
             int64_t rows = least(b->rows, all - row);
             gan_real *patches = own_patches(b, slot), *y = b->result + row * v->q * v->o;
             gather(v, row, rows, patches);
@@ -119,7 +119,7 @@ static void weight_job(void *work, int64_t begin, int64_t end)
     for (int64_t slot = begin; slot < end; slot++) {
         gan_real *sum = b->result + slot * v->patch * v->o;
         memset(sum, 0, (size_t)(v->patch * v->o) * sizeof *sum);
-        for (int64_t row = slot * b->rows; row < all && !b->ctx->cancelled; row += b->slots * b->rows) {
+        for (int64_t row = slot * b->rows; row < all && !gan_stopped(b->ctx); row += b->slots * b->rows) {
             int64_t places = least(b->rows, all - row) * v->q;
             gan_real *patches = own_patches(b, slot), *packed = b->packed + slot * b->packed_size;
             const gan_real *y = v->y + row * v->q * v->o;
@@ -142,7 +142,7 @@ static void input_job(void *work, int64_t begin, int64_t end)
     for (int64_t slot = begin; slot < end; slot++) {
         int64_t first = v->n * slot / b->slots, last = v->n * (slot + 1) / b->slots, image = v->h * v->w * v->c;
         memset(b->result + first * image, 0, (size_t)((last - first) * image) * sizeof *b->result);
-        for (int64_t row = first * v->p; row < last * v->p && !b->ctx->cancelled; row += b->rows) {
+        for (int64_t row = first * v->p; row < last * v->p && !gan_stopped(b->ctx); row += b->rows) {
             int64_t rows = least(b->rows, last * v->p - row);
             gan_real *patches = own_patches(b, slot);
             const gan_real *y = v->y + row * v->q * v->o;

@@ -104,6 +104,11 @@ _Noreturn void gan_fail(gan_context *ctx, gan_error kind, const char *format, ..
  * gan_clear_cancel. Safe from any thread and from a signal handler. */
 void gan_cancel(gan_context *ctx);
 void gan_clear_cancel(gan_context *ctx);
+/* While a cancel is held, ops end as if there were none; it takes effect when it is let go. For what must be
+ * written whole. Returns whether it was held before. By the context's own thread. */
+bool gan_hold_cancel(gan_context *ctx, bool hold);
+/* For specs: the n-th kernel from now is cancelled as it starts. 0: none is, and what was cancelled so is cleared. */
+void gan_cancel_after(gan_context *ctx, int64_t countdown);
 
 /* Hands the context to another host: config.on_fail and config.user from now on. */
 void gan_set_on_fail(gan_context *ctx, void (*on_fail)(void *user, gan_error kind, const char *message), void *user);

@@ -149,7 +149,7 @@ static void blas_job(void *work, int64_t begin, int64_t end)
 {
     struct product *w = work;
     int64_t lda = w->ta ? w->m : w->k, ldb = w->tb ? w->k : w->n;
-    for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
+    for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / w->row_pieces, first = at % w->row_pieces * w->rows;
         gan_gemm(w->ta, w->tb, least(w->rows, w->m - first), w->n, w->k,
                  w->a + batch * w->m * w->k + (w->ta ? first : first * lda), lda, w->b + batch * w->k * w->n, ldb, 0,
@@ -173,7 +173,7 @@ static void by_blas(gan_context *ctx, struct product *w)
 static void pack_job(void *work, int64_t begin, int64_t end)
 {
     struct product *w = work;
-    for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
+    for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / w->column_pieces, column = at % w->column_pieces * w->columns;
         w->ctx->products->pack(w->k, least(w->columns, w->n - column),
                                w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
@@ -184,7 +184,7 @@ static void pack_job(void *work, int64_t begin, int64_t end)
 static void strips_job(void *work, int64_t begin, int64_t end)
 {
     struct product *w = work;
-    for (int64_t at = begin; at < end && !w->ctx->cancelled; at++) {
+    for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / (w->column_pieces * w->row_pieces);
         int64_t column = at / w->row_pieces % w->column_pieces * w->columns, first = at % w->row_pieces * w->rows;
         gan_multiply(w->ctx->products, w->ta, least(w->rows, w->m - first), least(w->columns, w->n - column), w->k,

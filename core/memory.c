@@ -243,6 +243,20 @@ void gan_clear_cancel(gan_context *ctx)
     ctx->cancelled = false;
 }
 
+bool gan_hold_cancel(gan_context *ctx, bool hold)
+{
+    bool before = ctx->held;
+    ctx->held = hold;
+    return before;
+}
+
+void gan_cancel_after(gan_context *ctx, int64_t countdown)
+{
+    ctx->cancel_countdown = countdown;
+    if (countdown == 0)
+        gan_clear_cancel(ctx);
+}
+
 gan_memory_info gan_memory(const gan_context *ctx)
 {
     return (gan_memory_info){ctx->live, ctx->peak, ctx->cap, ctx->allocated, ctx->tensors, ctx->fresh};

@@ -90,6 +90,8 @@ struct gan_context {
     const gan_products *products; /* and its products, as precise as the context wants; NULL: OpenBLAS's */
     struct gan_workers *workers;
     _Atomic bool cancelled;
+    bool held;                /* a cancel waits; changed between jobs only */
+    int64_t cancel_countdown; /* in jobs, for specs */
     struct gan_profile *profile; /* NULL: nothing is timed */
     int tag;
 
@@ -104,6 +106,11 @@ struct gan_context {
 };
 
 void gan_choose_kernels(gan_context *ctx, const gan_kernel_choice *choice);
+/* Whether kernels are to return early. */
+static inline bool gan_stopped(const gan_context *ctx)
+{
+    return ctx->cancelled && !ctx->held;
+}
 
 /* A new tensor in the pool; its numbers are undefined. Fails on overflow, bad rank, no memory. */
 gan_tensor *gan_new(gan_context *ctx, gan_shape shape);

@@ -153,18 +153,13 @@ static void check_range(const char *what, const char *name, gan_tensor *const p[
                  high, value);
 }
 
-/* Many tensors as one job: pieces of at most GAN_GRAIN numbers, none of two tensors. */
-struct piece {
-    int tensor;
-    int64_t first, length;
-};
-
+/* Many tensors as one job: pieces of at most GAN_GRAIN numbers, none of two tensors. Nothing is allocated for it: a
+ * step of several players is to write all of them or none. */
 struct pieces {
-    struct piece *list; /* the pool's */
     int64_t count, grain;
 };
 
-static struct pieces cut(gan_context *ctx, int count, gan_tensor *const tensors[])
+static struct pieces cut(int count, gan_tensor *const tensors[])
 {
     struct pieces pieces = {0};
     int64_t numbers = 0;
@@ -172,18 +167,27 @@ static struct pieces cut(gan_context *ctx, int count, gan_tensor *const tensors[
         pieces.count += (tensors[i]->numel + GAN_GRAIN - 1) / GAN_GRAIN;
         numbers += tensors[i]->numel;
     }
-    pieces.list = gan_scratch(ctx, (size_t)pieces.count * sizeof *pieces.list);
-    struct piece *next = pieces.list;
-    for (int i = 0; i < count; i++)
-        for (int64_t at = 0; at < tensors[i]->numel; at += GAN_GRAIN, next++)
-            *next = (struct piece){i, at, tensors[i]->numel - at < GAN_GRAIN ? tensors[i]->numel - at : GAN_GRAIN};
     pieces.grain = numbers <= GAN_GRAIN ? pieces.count : 1; /* nobody is woken for so little */
     return pieces;
 }
 
+struct piece {
+    int tensor;
+    int64_t first, length;
+};
+
+/* Piece `at`. */
+static struct piece find(gan_tensor *const tensors[], int64_t at)
+{
+    int i = 0;
+    for (int64_t here; at >= (here = (tensors[i]->numel + GAN_GRAIN - 1) / GAN_GRAIN); i++)
+        at -= here;
+    int64_t first = at * GAN_GRAIN, left = tensors[i]->numel - first;
+    return (struct piece){i, first, left < GAN_GRAIN ? left : GAN_GRAIN};
+}
+
 struct norm_work {
     const gan_kernels *kernels;
-    struct piece *pieces;
     gan_tensor *const *tensors;
     double *sums;
 };
@@ -192,7 +196,7 @@ static void norm_job(void *work, int64_t begin, int64_t end)
 {
     struct norm_work *w = work;
     for (int64_t at = begin; at < end; at++) {
-        struct piece piece = w->pieces[at];
+        struct piece piece = find(w->tensors, at);
         w->sums[at] = w->kernels->squares(piece.length, w->tensors[piece.tensor]->data + piece.first);
     }
 }
@@ -205,8 +209,8 @@ double gan_norm_of_all(int count, gan_tensor *const tensors[])
     for (int i = 1; i < count; i++)
         gan_check_contexts("norm_of_all", tensors[0], tensors[i]);
     size_t mark = gan_pool_mark(ctx);
-    struct pieces pieces = cut(ctx, count, tensors);
-    struct norm_work work = {ctx->kernels, pieces.list, tensors,
+    struct pieces pieces = cut(count, tensors);
+    struct norm_work work = {ctx->kernels, tensors,
                              gan_scratch(ctx, (size_t)pieces.count * sizeof(double))};
     gan_parallel(ctx, pieces.count, pieces.grain, norm_job, &work);
     double sum = 0;
@@ -219,7 +223,6 @@ double gan_norm_of_all(int count, gan_tensor *const tensors[])
 struct adam_work {
     const gan_kernels *kernels;
     gan_adam_constants k;
-    struct piece *pieces;
     gan_tensor *const *p, *const *grad, *const *m, *const *v;
 };
 
@@ -227,10 +230,10 @@ static void adam_job(void *work, int64_t begin, int64_t end)
 {
     struct adam_work *w = work;
     for (int64_t at = begin; at < end; at++) {
-        int i = w->pieces[at].tensor;
-        int64_t first = w->pieces[at].first;
-        w->kernels->adam(w->pieces[at].length, w->p[i]->data + first, w->grad[i]->data + first, w->m[i]->data + first,
-                         w->v[i]->data + first, &w->k);
+        struct piece piece = find(w->p, at);
+        int i = piece.tensor;
+        w->kernels->adam(piece.length, w->p[i]->data + piece.first, w->grad[i]->data + piece.first,
+                         w->m[i]->data + piece.first, w->v[i]->data + piece.first, &w->k);
     }
 }
 
@@ -265,17 +268,14 @@ void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_t
         .decay = (gan_real)(o->decoupled ? 0 : o->weight_decay),
         .shrink = (gan_real)(o->decoupled ? 1 - o->lr * o->weight_decay : 1),
     };
-    gan_context *ctx = p[0]->ctx;
-    size_t mark = gan_pool_mark(ctx);
-    struct pieces pieces = cut(ctx, count, p);
     for (int i = 0; i < count; i++) {
         gan_write(p[i]);
         gan_write(m[i]);
         gan_write(v[i]);
     }
-    struct adam_work work = {ctx->kernels, k, pieces.list, p, grad, m, v};
-    gan_parallel_whole(ctx, pieces.count, pieces.grain, adam_job, &work);
-    gan_pool_release(ctx, mark);
+    struct pieces pieces = cut(count, p);
+    struct adam_work work = {p[0]->ctx->kernels, k, p, grad, m, v};
+    gan_parallel_whole(p[0]->ctx, pieces.count, pieces.grain, adam_job, &work);
 }
 
 struct sgd_work {

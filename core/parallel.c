@@ -171,7 +171,7 @@ static void run_pieces(struct gan_workers *w)
 {
     for (;;) {
         int64_t begin = atomic_fetch_add(&w->next, w->grain);
-        if (begin >= w->count || (w->ctx->cancelled && !w->whole))
+        if (begin >= w->count || (gan_stopped(w->ctx) && !w->whole))
             return;
         int64_t end = w->count - begin > w->grain ? begin + w->grain : w->count;
         w->job(w->work, begin, end);
@@ -272,9 +272,11 @@ int gan_threads(const gan_context *ctx)
 void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work)
 {
     struct gan_workers *w = ctx->workers;
+    if (ctx->cancel_countdown > 0 && --ctx->cancel_countdown == 0)
+        gan_cancel(ctx);
     fp_state before = enter_kernel();
     if (count <= grain || w->threads == 1) {
-        for (int64_t begin = 0; begin < count && (w->whole || !ctx->cancelled); begin += grain)
+        for (int64_t begin = 0; begin < count && (w->whole || !gan_stopped(ctx)); begin += grain)
             job(work, begin, count - begin > grain ? begin + grain : count);
     } else {
         notice_fork(w);
@@ -294,7 +296,7 @@ void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, 
         close_job(w);
     }
     leave_kernel(before);
-    if (ctx->cancelled && !w->whole)
+    if (gan_stopped(ctx) && !w->whole)
         gan_fail(ctx, GAN_ERROR_CANCELLED, "cancelled");
 }
 

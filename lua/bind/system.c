@@ -36,6 +36,20 @@ static int fail_allocations(lua_State *L)
     return 0;
 }
 
+/* core.cancel_after(n): the n-th kernel of the engine from now is cancelled, and all after it; 0 turns it off. */
+static int cancel_after(lua_State *L)
+{
+    gan_cancel_after(ganlua_context(L), ganlua_check_integer(L, 1, "cancel_after", "n"));
+    return 0;
+}
+
+/* core.hold_cancel(on): while on, what is cancelled from outside goes on to the end; see gan_hold_cancel. */
+static int hold_cancel(lua_State *L)
+{
+    lua_pushboolean(L, gan_hold_cancel(ganlua_context(L), lua_toboolean(L, 1)));
+    return 1;
+}
+
 static int threads(lua_State *L)
 {
     lua_pushinteger(L, gan_threads(ganlua_context(L)));
@@ -273,6 +287,8 @@ static int terminal_width(lua_State *L)
 
 static const luaL_Reg functions[] = {{"memory", memory},
                                      {"fail_allocations", fail_allocations},
+                                     {"cancel_after", cancel_after},
+                                     {"hold_cancel", hold_cancel},
                                      {"threads", threads},
                                      {"kernels", kernels},
                                      {"kernel_sets", kernel_sets},

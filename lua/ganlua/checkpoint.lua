@@ -215,15 +215,17 @@ end
 ---@param self ganlua.checkpoint
 ---@param networks table<string, ganlua.module>
 function checkpoint.give(self, networks)
-  local before = {}
-  for player, network in pairs(networks) do before[player] = network:state() end
+  local all = {}
   for player, network in pairs(networks) do
-    local loaded, problem = pcall(network.load_state, network, under(self.tensors, player))
-    if not loaded then
-      for other, state in pairs(before) do networks[other]:load_state(state) end
-      check.fail("%s does not fit the %s: %s", self.path, player, (problem:gsub("^.-:%d+: ", "")))
+    local fits, load = pcall(network.loading, network, under(self.tensors, player))
+    if not fits then
+      local reason = load:gsub("^.-:%d+: ", "")
+      if reason:find "^out of memory" then error(load, 0) end
+      check.fail("%s does not fit the %s: %s", self.path, player, reason)
     end
+    all[#all + 1] = load
   end
+  for _, load in ipairs(all) do load() end
 end
 
 return checkpoint

@@ -12,10 +12,18 @@ local players = require "ganlua.player"
 
 local moves = {}
 
+-- Until the caller's block ends, a cancel waits: what is written is written whole.
+local let_go = setmetatable({}, { __close = function() core.hold_cancel(false) end })
+local function whole()
+  core.hold_cancel(true)
+  return let_go
+end
+
 -- Undoes what an unfinished move did.
 local undo = {
   __close = function(move)
     if move.done then return end
+    local _ <close> = whole()
     for name, kept in pairs(move.kept) do players.restore(move.game.players[name], kept) end
     move.game.streams:back(move.streams)
     if move.data then move.game.data:load_state(move.data) end
@@ -24,11 +32,14 @@ local undo = {
 
 -- Call as `local move <close> = begin(self, s)`; set move.done at the end.
 local function begin(self, s)
+  -- Where the second of two steps may run out of memory, the first is undone.
+  local written = s.extragradient
+    or #s.movers > 1 and not (s.optimizer.discriminator.at_once and s.optimizer.generator.at_once)
   return setmetatable({
     game = self,
     kept = {
-      discriminator = players.snapshot(self.players.discriminator, s.extragradient),
-      generator = players.snapshot(self.players.generator, s.extragradient),
+      discriminator = players.snapshot(self.players.discriminator, written),
+      generator = players.snapshot(self.players.generator, written),
     },
     streams = self.streams:mark(),
     data = self.data.load_state and self.data:state(),
@@ -109,6 +120,7 @@ function moves.play(self, kind, overrides)
       players.clip(gradients[name], now[name].grad_norm, s.clip[name])
     end
     measured = measured or now
+    local _ <close> = whole()
     for _, name in ipairs(s.movers) do
       local player = self.players[name]
       if step == 2 then players.return_to(player, move.kept[name]) end
@@ -116,6 +128,7 @@ function moves.play(self, kind, overrides)
       penalties.after(due[name], player.parameters)
     end
   end
+  local _ <close> = whole()
   if self.ema and due.generator then follow(self, s.ema_decay) end
 
   move.done = true

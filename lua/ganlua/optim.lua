@@ -14,6 +14,7 @@ local optim = {}
 ---@class ganlua.optimizer
 ---@field name string
 ---@field lr number|function|ganlua.curve
+---@field at_once? boolean its step is one call of the engine, which needs no memory and so cannot fail half-way
 
 ---@class ganlua.optimizer_state
 ---@field step integer steps made so far
@@ -140,11 +141,31 @@ function methods:ahead(state, parameters, gradients, lr)
   return self.function_of(state, parameters, gradients, lr)
 end
 
+-- Updates that are made of ops compute all that changes first, and then write it: one that fails has changed nothing.
+local function add(writes, tensor, value)
+  writes[#writes + 1] = { tensor, value }
+end
+
+local function write(writes)
+  local before = core.hold_cancel(true)
+  for _, each in ipairs(writes) do
+    each[1]:copy_(each[2])
+    each[2]:free()
+  end
+  core.hold_cancel(before)
+end
+
+-- a + weight * (b - a), as a new tensor.
+local function lerp(a, b, weight)
+  return a + (b - a) * weight
+end
+
 -- A setting: name, options, the names of the buffers that it needs, update(self, state, parameters, gradients, lr), and
 -- where there is one, the same as a function (see methods:ahead).
 local function setting(name, options, buffers, update, function_of)
   local fields = {
     name = name, buffers = buffers, update = update, function_of = function_of, lr_bounds = lr_bounds,
+    at_once = name == "adam" or name == "adamw" or name == "sgd",
   }
   for key, value in pairs(options) do fields[key] = value end
   for key, method in pairs(methods) do fields[key] = method end
@@ -234,17 +255,19 @@ end
 function optim.optimistic_adam(options)
   local o = adam_options("optimistic_adam", options, 0)
   local function update(state, parameters, gradients, lr)
+    local writes = {}
     for i, p in ipairs(parameters) do
       local correct_m, correct_v = 1 - o.betas[1] ^ age(state, i), 1 - o.betas[2] ^ age(state, i)
-      local g, m, v, last = gradients[i], state.m[i], state.v[i], state.last[i]
+      local g, last = gradients[i], state.last[i]
       if o.weight_decay > 0 then g = g + p * o.weight_decay end
-      core.lerp_(m, g, 1 - o.betas[1])
-      core.lerp_(v, g:square(), 1 - o.betas[2])
+      local m, v = lerp(state.m[i], g, 1 - o.betas[1]), lerp(state.v[i], g:square(), 1 - o.betas[2])
       local now = (m / correct_m) / ((v / correct_v):sqrt() + o.eps)
-      p:add_(now, -2 * lr)
-      p:add_(last, lr)
-      last:copy_(now)
+      add(writes, p, p + now * (-2 * lr) + last * lr)
+      add(writes, state.m[i], m)
+      add(writes, state.v[i], v)
+      add(writes, last, now)
     end
+    write(writes)
   end
   return setting("optimistic_adam", o, { "m", "v", "last" }, function(_, ...) core.no_grad(update, ...) end)
 end
@@ -262,17 +285,20 @@ function optim.rmsprop(options)
     weight_decay = { type = "number", min = 0, default = 0 },
   })
   local function update(state, parameters, gradients, lr)
+    local writes = {}
     for i, p in ipairs(parameters) do
-      local g, v, velocity = gradients[i], state.v[i], state.velocity and state.velocity[i]
+      local g, velocity = gradients[i], state.velocity and state.velocity[i]
       if o.weight_decay > 0 then g = g + p * o.weight_decay end
-      core.lerp_(v, g:square(), 1 - o.alpha)
+      local v = lerp(state.v[i], g:square(), 1 - o.alpha)
       local direction = g / (v:sqrt() + o.eps)
       if velocity then
-        velocity:mul_(o.momentum)
-        direction = velocity:add_(direction)
+        direction = velocity * o.momentum + direction
+        add(writes, velocity, direction)
       end
-      p:add_(direction, -lr)
+      add(writes, p, p + direction * -lr)
+      add(writes, state.v[i], v)
     end
+    write(writes)
   end
   local buffers = o.momentum > 0 and { "v", "velocity" } or { "v" }
   return setting("rmsprop", o, buffers, function(_, ...) core.no_grad(update, ...) end)

@@ -115,16 +115,30 @@ local function check_values(self, where, list, values, partial)
   if #problems > 0 then check.fail("%s: %s: %s", self:where(), where, table.concat(problems, "; ")) end
 end
 
---- Takes over parameters and buffers by name; every one must be there, with the right shape, or nothing changes.
+--- The first half of load_state: checks the values and makes all that it needs. What it returns does the rest, and
+--- cannot fail: several networks take over their states, or none does.
 ---@param values table<string, ganlua.tensor>
----@return ganlua.module self
-function state.methods:load_state(values)
+---@return function
+function state.methods:loading(values)
   if type(values) ~= "table" then
     self:fail("load_state wants a table {name = tensor}, got %s", check.describe(values))
   end
   check_values(self, "load_state", state_entries(self), values)
-  for _, entry in ipairs(entries(self, "parameters")) do entry.owner[entry.key]:copy_(values[entry.name]) end
-  for _, entry in ipairs(entries(self, "buffers")) do entry.owner[entry.key] = values[entry.name]:copy() end
+  local parameters, buffers, copies = entries(self, "parameters"), entries(self, "buffers"), {}
+  for i, entry in ipairs(buffers) do copies[i] = values[entry.name]:copy() end
+  return function()
+    local before = core.hold_cancel(true)
+    for _, entry in ipairs(parameters) do entry.owner[entry.key]:copy_(values[entry.name]) end
+    for i, entry in ipairs(buffers) do entry.owner[entry.key] = copies[i] end
+    core.hold_cancel(before)
+  end
+end
+
+--- Takes over parameters and buffers by name; every one must be there, with the right shape, or nothing changes.
+---@param values table<string, ganlua.tensor>
+---@return ganlua.module self
+function state.methods:load_state(values)
+  self:loading(values)()
   return self
 end
 
