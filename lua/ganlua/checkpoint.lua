@@ -193,6 +193,9 @@ function checkpoint.read(path)
   end
   if type(about.moments) ~= "table" then check.fail("%s: is a checkpoint without 'moments'", path) end
 
+  for name, value in pairs(about.moments) do
+    if type(value) ~= "number" then check.fail("%s: is damaged: its '%s' is no number", path, name) end
+  end
   local moments, shown = {}, {}
   local function put(root, fields, prefix)
     for name, value in pairs(under(fields, prefix)) do

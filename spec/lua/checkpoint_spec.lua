@@ -125,6 +125,7 @@ describe("run:save and run:load", function()
     with('"moments":{', '"moments":{"moments.generator.m":1,')
     with('"moments":{', '"moments":{"moments.generator.m.1.x":1,')
     with('"moments":{', '"moments":{"moments.":1,')
+    with('"moments":{', '"moments":{"moments.generator.x":"1",')
     for _, state in ipairs { "7", '{"ganlua.pairs":[7]}', '{"ganlua.pairs":7}', '{"ganlua.pairs":[[null,1]]}',
       '{"ganlua.pairs":[[{"ganlua.number":"nan"},1]]}', '{"ganlua.pairs":[[[],1]]}' } do
       with('"state":%b{}', '"state":' .. state)
