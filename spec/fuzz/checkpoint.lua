@@ -44,7 +44,8 @@ local function read_checkpoint(bytes)
   end
   -- What was read can be written, and is read as it was.
   local encoded, written, problem = pcall(checkpoint.encode, {
-    networks = { generator = G, discriminator = D }, moments = read.moments, counters = read.counters,
+    networks = { generator = G, discriminator = D }, moments = read.moments,
+    counters = read.counters, shown = read.shown,
   })
   assert(encoded or written:find("json: ", 1, true), written) -- counters that are no run's: a list with holes
   if not encoded or problem then return end
