@@ -90,8 +90,8 @@ struct gan_context {
     const gan_products *products; /* and its products, as precise as the context wants; NULL: OpenBLAS's */
     struct gan_workers *workers;
     _Atomic bool cancelled;
-    bool held;                /* a cancel waits; changed between jobs only */
-    int64_t cancel_countdown; /* in jobs, for specs */
+    bool held;                   /* a cancel waits; changed between jobs only */
+    int64_t cancel_countdown;    /* in jobs, for specs */
     struct gan_profile *profile; /* NULL: nothing is timed */
     int tag;
 
