@@ -62,4 +62,37 @@ describe("a disk that fails", function()
     assert.matches("the run's folder cannot be written: ", result.err, 1, true)
     shell.remove(cwd)
   end)
+
+  it("at every call of a save, leaves the file of before, and nothing else", function()
+    local cwd = shell.folder()
+    shell.run({ "mkdir", "saved" }, { cwd = cwd })
+    local function save(value, fault)
+      local code = ('local gan = require "ganlua" gan.save("saved/x", { x = gan.full({ 1000 }, %d) })'):format(value)
+      return shell.run_ganlua({ "-e", code }, { cwd = cwd, env = fault })
+    end
+    assert.equal(0, save(0).code)
+    local before = shell.read(cwd .. "/saved/x")
+    for name, fault in pairs { full = "No space left on device", short = "No space left on device",
+      error = "Input/output error", sync = "Input/output error" } do
+      local after = 0
+      repeat
+        after = after + 1
+        local result = save(after, { FAULT = name, FAULT_PATH = "saved", FAULT_AFTER = tostring(after),
+          LD_PRELOAD = (os.getenv "LD_PRELOAD" or "") .. " " .. shell.build .. "/specs/libfaulty.so" })
+        local files = io.popen(("ls -A %s/saved"):format(cwd)):read "a"
+        assert.equal("x\n", files)
+        if result.code ~= 0 then
+          assert.equal(1, result.code)
+          assert.matches(fault, result.err, 1, true)
+          local now = shell.read(cwd .. "/saved/x")
+          -- Where the folder alone could not be synced, the file is there, whole.
+          assert.is_true(now == before or name == "sync" and #now == #before)
+          before = now
+        end
+      until result.code == 0 or after > 20
+      assert.is_true(after > 1 and after <= 20, name)
+      before = shell.read(cwd .. "/saved/x")
+    end
+    shell.remove(cwd)
+  end)
 end)
