@@ -35,8 +35,13 @@ static uint64_t digest(lua_State *L, int index, int depth)
         return hash + (uint64_t)lua_toboolean(L, index);
     case LUA_TNUMBER: {
         double number = lua_tonumber(L, index);
-        if (lua_isinteger(L, index) || lua_numbertointeger(number, &whole)) {
-            hash ^= mix((uint64_t)(lua_isinteger(L, index) ? lua_tointeger(L, index) : whole));
+        bool is_whole = lua_isinteger(L, index);
+        if (is_whole)
+            whole = lua_tointeger(L, index);
+        else
+            is_whole = lua_numbertointeger(number, &whole);
+        if (is_whole) {
+            hash ^= mix((uint64_t)whole);
         } else {
             uint64_t bits;
             memcpy(&bits, &number, sizeof bits);

@@ -60,9 +60,9 @@ function data.grid(options)
   return points.grid(given.side, given.spacing, given.std)
 end
 
---- A data set from a tensor whose first dimension counts the examples, and labels (from 0) where there are any. What the
---- tensor was computed from is not kept: where the script keeps the tensor too, gan.no_grad around the computing saves
---- that memory.
+--- A data set from a tensor whose first dimension counts the examples, and labels (from 0) where there are any. What
+--- the tensor was computed from is not kept: where the script keeps the tensor too, gan.no_grad around the computing
+--- saves that memory.
 ---@param examples any n x shape
 ---@param labels? any n
 function data.tensor(examples, labels)
