@@ -210,8 +210,7 @@ double gan_norm_of_all(int count, gan_tensor *const tensors[])
         gan_check_contexts("norm_of_all", tensors[0], tensors[i]);
     size_t mark = gan_pool_mark(ctx);
     struct pieces pieces = cut(count, tensors);
-    struct norm_work work = {ctx->kernels, tensors,
-                             gan_scratch(ctx, (size_t)pieces.count * sizeof(double))};
+    struct norm_work work = {ctx->kernels, tensors, gan_scratch(ctx, (size_t)pieces.count * sizeof(double))};
     gan_parallel(ctx, pieces.count, pieces.grain, norm_job, &work);
     double sum = 0;
     for (int64_t i = 0; i < pieces.count; i++)
