@@ -13,14 +13,9 @@
 #include <lualib.h>
 
 #include "bind/bind.h"
+#include "embed/host.h"
 #include "gan.h"
 #include "ganlua.h"
-
-struct ganlua {
-    gan_context *ctx;
-    lua_State *L;
-    char *error; /* the last call's message, or NULL; NO_MEMORY when there was no room for it */
-};
 
 static char NO_MEMORY[] = "not enough memory";
 
@@ -114,6 +109,10 @@ ganlua *ganlua_open(const ganlua_config *given)
     ganlua *gl = calloc(1, sizeof *gl);
     if (!gl)
         return NULL;
+    if (pthread_mutex_init(&gl->cancelling, NULL) != 0) {
+        free(gl);
+        return NULL;
+    }
     bool known = config.precision >= 0 && config.precision < GAN_PRECISIONS;
     gl->ctx = gan_open(&(gan_config){.threads = config.threads,
                                      .memory_cap = config.memory_limit,
@@ -124,6 +123,7 @@ ganlua *ganlua_open(const ganlua_config *given)
         ganlua_close(gl);
         return NULL;
     }
+    *(ganlua **)lua_getextraspace(gl->L) = gl; /* coroutines get a copy */
     lua_pushcfunction(gl->L, fill_state);
     lua_pushlightuserdata(gl->L, gl);
     lua_pushlightuserdata(gl->L, &config);
@@ -141,6 +141,7 @@ void ganlua_close(ganlua *gl)
     if (gl->L)
         lua_close(gl->L);
     gan_close(gl->ctx);
+    pthread_mutex_destroy(&gl->cancelling);
     if (gl->error != NO_MEMORY)
         free(gl->error);
     free(gl);
@@ -176,10 +177,18 @@ static int explain(lua_State *L)
     return 1;
 }
 
+ganlua_memory_info ganlua_memory(const ganlua *gl)
+{
+    gan_memory_info memory = gan_memory(gl->ctx);
+    return (ganlua_memory_info){memory.live, memory.peak, memory.cap, memory.tensors};
+}
+
 /* What ganlua_run_* wants done, handed through lua_pcall. */
 struct run {
     const char *path; /* or NULL */
     const char *code;
+    size_t length;
+    const char *name; /* of the code, in messages */
     int argc;
     char *const *argv;
     int loaded; /* luaL_load*'s status */
@@ -199,7 +208,7 @@ static int run_protected(lua_State *L)
         lua_setglobal(L, "arg");
         run->loaded = luaL_loadfile(L, run->path);
     } else {
-        run->loaded = luaL_loadstring(L, run->code);
+        run->loaded = luaL_loadbuffer(L, run->code, run->length, run->name ? run->name : run->code);
     }
     if (run->loaded != LUA_OK)
         return lua_error(L);
@@ -211,7 +220,7 @@ static int run_protected(lua_State *L)
     return 0;
 }
 
-static int run(ganlua *gl, struct run *what)
+int ganlua_protect(ganlua *gl, lua_CFunction work, void *argument)
 {
     lua_State *L = gl->L;
     set_error(gl, NULL);
@@ -221,19 +230,27 @@ static int run(ganlua *gl, struct run *what)
     }
     int base = lua_gettop(L);
     lua_pushcfunction(L, explain);
-    lua_pushcfunction(L, run_protected);
-    lua_pushlightuserdata(L, what);
+    lua_pushcfunction(L, work);
+    lua_pushlightuserdata(L, argument);
+    ganlua_watch(gl);
     int status = lua_pcall(L, 1, 0, base + 1);
+    bool cancelled = ganlua_unwatch(gl) && status != LUA_OK;
     if (status != LUA_OK) {
         const char *message = lua_tostring(L, -1);
-        set_error(gl, message ? message : NO_MEMORY);
+        set_error(gl, cancelled ? "cancelled" : message ? message : NO_MEMORY);
     }
     lua_settop(L, base);
     if (status == LUA_OK)
         return GANLUA_OK;
-    if (status == LUA_ERRMEM || what->loaded == LUA_ERRMEM)
-        return GANLUA_ERROR_MEMORY;
-    return what->loaded == LUA_ERRFILE ? GANLUA_ERROR_FILE : GANLUA_ERROR_SCRIPT;
+    return cancelled ? GANLUA_ERROR_CANCELLED : status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT;
+}
+
+static int run(ganlua *gl, struct run *what)
+{
+    int status = ganlua_protect(gl, run_protected, what);
+    if (status != GANLUA_ERROR_SCRIPT || what->loaded == LUA_OK || what->loaded == LUA_ERRSYNTAX)
+        return status;
+    return what->loaded == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_FILE;
 }
 
 int ganlua_run_file(ganlua *gl, const char *path, int argc, char *const argv[])
@@ -243,5 +260,10 @@ int ganlua_run_file(ganlua *gl, const char *path, int argc, char *const argv[])
 
 int ganlua_run_string(ganlua *gl, const char *code)
 {
-    return run(gl, &(struct run){.code = code});
+    return run(gl, &(struct run){.code = code, .length = strlen(code)});
+}
+
+int ganlua_run_buffer(ganlua *gl, const char *code, size_t length, const char *name)
+{
+    return run(gl, &(struct run){.code = code, .length = length, .name = name ? name : "=buffer"});
 }

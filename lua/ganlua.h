@@ -33,9 +33,10 @@ typedef struct ganlua ganlua;
 /* What the functions below return. */
 enum {
     GANLUA_OK = 0,
-    GANLUA_ERROR_SCRIPT = 1, /* the script raised an error, or does not compile */
-    GANLUA_ERROR_FILE = 2,   /* the script cannot be read */
-    GANLUA_ERROR_MEMORY = 3, /* Lua finds no memory; where a tensor finds none, the script gets an error */
+    GANLUA_ERROR_SCRIPT = 1,    /* the script raised an error, or does not compile */
+    GANLUA_ERROR_FILE = 2,      /* the script cannot be read */
+    GANLUA_ERROR_MEMORY = 3,    /* Lua finds no memory; where a tensor finds none, the script gets an error */
+    GANLUA_ERROR_CANCELLED = 5, /* ganlua_cancel ended the call; 4 is kept for limits */
 };
 
 /* How exact products of matrices and convolutions are on a CPU with AMX; on others they are float32's. */
@@ -76,6 +77,26 @@ GANLUA_API int ganlua_run_file(ganlua *gl, const char *path, int argc, char *con
 
 /* Runs the Lua code in `code`. */
 GANLUA_API int ganlua_run_string(ganlua *gl, const char *code);
+
+/* Runs `length` bytes of Lua code, which may hold zeros. name is what messages call it, "@x.lua" for a file's text or
+ * "=x" for anything else; NULL: "buffer". */
+GANLUA_API int ganlua_run_buffer(ganlua *gl, const char *code, size_t length, const char *name);
+
+/* Ends the call that is running, or, when none is, the next one: it returns GANLUA_ERROR_CANCELLED. The one function
+ * that any thread may call at any time between ganlua_open's return and ganlua_close. Long kernels end too, and so do
+ * loops in Lua, in coroutines and inside pcall; a C function of Lua's that takes long (string.find) is waited for. A
+ * script that replaces its hook by debug.sethook takes that from itself. Afterwards gl can be used as before. */
+GANLUA_API void ganlua_cancel(ganlua *gl);
+
+typedef struct ganlua_memory_info {
+    size_t live;    /* bytes that Lua and tensors hold now */
+    size_t peak;    /* the most they held at once */
+    size_t limit;   /* config.memory_limit; 0: none */
+    size_t tensors; /* how many tensors are alive */
+} ganlua_memory_info;
+
+/* What gl holds. For the thread that uses gl. Cannot fail. */
+GANLUA_API ganlua_memory_info ganlua_memory(const ganlua *gl);
 
 /* What the last function above reported, with a traceback; "" when it returned GANLUA_OK. Valid
  * until the next call with this ganlua. Never NULL. */
