@@ -93,7 +93,7 @@ static int fill_state(lua_State *L)
     lua_call(L, 1, 0);
 
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, luaopen_ganlua);
+    lua_pushcfunction(L, ganlua_open_embedded);
     lua_setfield(L, -2, "ganlua");
     return 0;
 }
@@ -183,40 +183,46 @@ ganlua_memory_info ganlua_memory(const ganlua *gl)
     return (ganlua_memory_info){memory.live, memory.peak, memory.cap, memory.tensors};
 }
 
-/* What ganlua_run_* wants done, handed through lua_pcall. */
-struct run {
-    const char *path; /* or NULL */
-    const char *code;
-    size_t length;
-    const char *name; /* of the code, in messages */
-    int argc;
-    char *const *argv;
-    int loaded; /* luaL_load*'s status */
-};
-
-static int run_protected(lua_State *L)
+int ganlua_load_script(lua_State *L, struct ganlua_script *script)
 {
-    struct run *run = lua_touserdata(L, 1);
-    if (run->path) {
-        lua_createtable(L, run->argc, 2);
-        lua_pushstring(L, run->path);
+    if (script->path) {
+        lua_createtable(L, script->argc, 2);
+        lua_pushstring(L, script->path);
         lua_rawseti(L, -2, 0);
-        for (int i = 0; i < run->argc; i++) {
-            lua_pushstring(L, run->argv[i]);
+        for (int i = 0; i < script->argc; i++) {
+            lua_pushstring(L, script->argv[i]);
             lua_rawseti(L, -2, i == 0 ? -1 : i); /* argv[0], the program, comes before the script */
         }
         lua_setglobal(L, "arg");
-        run->loaded = luaL_loadfile(L, run->path);
+        script->loaded = luaL_loadfile(L, script->path);
     } else {
-        run->loaded = luaL_loadbuffer(L, run->code, run->length, run->name ? run->name : run->code);
+        script->loaded = luaL_loadbuffer(L, script->code, script->length, script->name ? script->name : script->code);
     }
-    if (run->loaded != LUA_OK)
-        return lua_error(L);
-    int count = run->argc > 1 ? run->argc - 1 : 0;
+    if (script->loaded != LUA_OK)
+        lua_error(L);
+    int count = script->argc > 1 ? script->argc - 1 : 0;
     luaL_checkstack(L, count, "too many arguments");
     for (int i = 1; i <= count; i++)
-        lua_pushstring(L, run->argv[i]);
-    lua_call(L, count, 0);
+        lua_pushstring(L, script->argv[i]);
+    return count;
+}
+
+int ganlua_load_status(const struct ganlua_script *script, int status)
+{
+    if (status != GANLUA_ERROR_SCRIPT || script->loaded == LUA_OK || script->loaded == LUA_ERRSYNTAX)
+        return status;
+    return script->loaded == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_FILE;
+}
+
+void ganlua_report(ganlua *gl, int code, const char *message)
+{
+    set_error(gl, message);
+    gl->outcome = code;
+}
+
+static int run_protected(lua_State *L)
+{
+    lua_call(L, ganlua_load_script(L, lua_touserdata(L, 1)), 0);
     return 0;
 }
 
@@ -232,38 +238,39 @@ int ganlua_protect(ganlua *gl, lua_CFunction work, void *argument)
     lua_pushcfunction(L, explain);
     lua_pushcfunction(L, work);
     lua_pushlightuserdata(L, argument);
+    gl->outcome = GANLUA_OK;
     ganlua_watch(gl);
     int status = lua_pcall(L, 1, 0, base + 1);
-    bool cancelled = ganlua_unwatch(gl) && status != LUA_OK;
+    bool failed = status != LUA_OK || gl->outcome == GANLUA_ERROR_SCRIPT;
+    bool cancelled = ganlua_unwatch(gl) && failed;
     if (status != LUA_OK) {
         const char *message = lua_tostring(L, -1);
-        set_error(gl, cancelled ? "cancelled" : message ? message : NO_MEMORY);
+        set_error(gl, message ? message : NO_MEMORY);
     }
+    if (cancelled)
+        set_error(gl, "cancelled");
     lua_settop(L, base);
-    if (status == LUA_OK)
-        return GANLUA_OK;
+    if (status == LUA_OK && !cancelled)
+        return gl->outcome;
     return cancelled ? GANLUA_ERROR_CANCELLED : status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT;
 }
 
-static int run(ganlua *gl, struct run *what)
+static int run(ganlua *gl, struct ganlua_script *what)
 {
-    int status = ganlua_protect(gl, run_protected, what);
-    if (status != GANLUA_ERROR_SCRIPT || what->loaded == LUA_OK || what->loaded == LUA_ERRSYNTAX)
-        return status;
-    return what->loaded == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_FILE;
+    return ganlua_load_status(what, ganlua_protect(gl, run_protected, what));
 }
 
 int ganlua_run_file(ganlua *gl, const char *path, int argc, char *const argv[])
 {
-    return run(gl, &(struct run){.path = path, .argc = argv ? argc : 0, .argv = argv});
+    return run(gl, &(struct ganlua_script){.path = path, .argc = argv ? argc : 0, .argv = argv});
 }
 
 int ganlua_run_string(ganlua *gl, const char *code)
 {
-    return run(gl, &(struct run){.code = code, .length = strlen(code)});
+    return run(gl, &(struct ganlua_script){.code = code, .length = strlen(code)});
 }
 
 int ganlua_run_buffer(ganlua *gl, const char *code, size_t length, const char *name)
 {
-    return run(gl, &(struct run){.code = code, .length = length, .name = name ? name : "=buffer"});
+    return run(gl, &(struct ganlua_script){.code = code, .length = length, .name = name ? name : "=buffer"});
 }

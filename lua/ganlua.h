@@ -37,6 +37,8 @@ enum {
     GANLUA_ERROR_FILE = 2,      /* the script cannot be read */
     GANLUA_ERROR_MEMORY = 3,    /* Lua finds no memory; where a tensor finds none, the script gets an error */
     GANLUA_ERROR_CANCELLED = 5, /* ganlua_cancel ended the call; 4 is kept for limits */
+    GANLUA_ERROR_CAPACITY = 6,  /* what comes out has no room in the buffer that was given */
+    GANLUA_MORE = 100,          /* ganlua_step: the script has not ended */
 };
 
 /* How exact products of matrices and convolutions are on a CPU with AMX; on others they are float32's. */
@@ -81,6 +83,74 @@ GANLUA_API int ganlua_run_string(ganlua *gl, const char *code);
 /* Runs `length` bytes of Lua code, which may hold zeros. name is what messages call it, "@x.lua" for a file's text or
  * "=x" for anything else; NULL: "buffer". */
 GANLUA_API int ganlua_run_buffer(ganlua *gl, const char *code, size_t length, const char *name);
+
+/* ---- In the program's own loop ---- */
+
+/* Starts a script, of which nothing runs before the first ganlua_step: it is loaded only. What was started before and
+ * has not ended is closed. Returns as ganlua_run_* does. Arguments are copied. */
+GANLUA_API int ganlua_start_file(ganlua *gl, const char *path, int argc, char *const argv[]);
+GANLUA_API int ganlua_start_string(ganlua *gl, const char *code);
+
+/* Runs the started script to the end of its next move in gan.train: GANLUA_MORE; or to its own end: GANLUA_OK, then
+ * and afterwards; or to an error, which ends it. A move that is made where the script cannot be left (in table.sort's
+ * comparison, in a coroutine of the script's own) is not the end of a step; the schedules of gan.schedule can be left. A
+ * coroutine.yield outside all of the script's coroutines ends a step too. The bytes that a run computes are those of
+ * ganlua_run_file, whatever is sampled or called between steps, as long as that draws no random numbers itself. */
+GANLUA_API int ganlua_step(ganlua *gl);
+
+/* What ganlua itself says (gan.train's lines, a sweep's), whole lines most often; text ends with a 0. Until one is set,
+ * nothing is said. Called in the thread that runs the script, inside the call; it may call nothing of gl but
+ * ganlua_cancel and ganlua_memory. callback NULL: none. user is handed back. */
+typedef void ganlua_log(void *user, const char *text, size_t length);
+GANLUA_API void ganlua_on_log(ganlua *gl, ganlua_log *callback, void *user);
+
+/* Where a run is, at the end of each iteration. Numbers that were not measured are NaN. */
+typedef struct ganlua_progress {
+    size_t size;       /* of this struct, in the library */
+    int64_t iteration; /* from 1 */
+    int64_t planned;   /* 0: not told by the schedule */
+    int64_t images;    /* seen since the run started here */
+    double d_loss, g_loss;
+} ganlua_progress;
+typedef void ganlua_progress_callback(void *user, const ganlua_progress *progress);
+/* As ganlua_on_log. */
+GANLUA_API void ganlua_on_progress(ganlua *gl, ganlua_progress_callback *callback, void *user);
+
+/* ---- Networks and functions ---- */
+
+#define GANLUA_MAX_RANK 6
+
+/* n samples of a network, in eval mode and without gradients: what the script gave to gan.publish(name, network,
+ * {latent = size}), or with NULL the generator of the last run (its moving average where there is one). latent: n rows of
+ * numbers, or NULL for random ones, of a stream of their own. out: room for `capacity` floats, n times what
+ * ganlua_sample_shape tells; else GANLUA_ERROR_CAPACITY, and out is as it was. */
+GANLUA_API int ganlua_sample(ganlua *gl, const char *name, const float *latent, int64_t n, float *out, size_t capacity);
+
+/* The shape of one sample, its rank, and how many numbers a latent has (0: the script draws them by a function, and only
+ * NULL can be given for them). */
+GANLUA_API int ganlua_sample_shape(ganlua *gl, const char *name, int64_t shape[GANLUA_MAX_RANK], int *rank,
+                                   int64_t *latent);
+
+enum { GANLUA_NIL = 0, GANLUA_NUMBER = 1, GANLUA_BOOLEAN = 2, GANLUA_STRING = 3, GANLUA_TENSOR = 4 };
+
+/* A value that goes into a Lua function or comes out of one. The buffers are the program's. */
+typedef struct ganlua_value {
+    int type;        /* a GANLUA_ type; of a result, told by the library */
+    double number;   /* also of a boolean: 0 or 1 */
+    char *text;      /* a string, without need of a 0 at its end; results get one */
+    float *data;     /* a tensor's numbers, the last dimension fastest */
+    size_t length;   /* bytes in text, or floats in data: given with an argument, told of a result */
+    size_t capacity; /* of a result: bytes in text (with the 0) or floats in data that there is room for */
+    int rank;        /* of a tensor */
+    int64_t shape[GANLUA_MAX_RANK]; /* of a tensor */
+} ganlua_value;
+
+/* Calls the Lua function of that name, dotted where it is in tables ("game.play"). Fewer results than asked for become
+ * nil, more are dropped. GANLUA_ERROR_CAPACITY: a result has no room; all results' types, lengths and shapes are told,
+ * and no buffer was written, but the function has run. GANLUA_ERROR_SCRIPT: it raised, is no function, or returned
+ * something else than the types above. Arguments are only read. */
+GANLUA_API int ganlua_call(ganlua *gl, const char *function, const ganlua_value *arguments, int argument_count,
+                           ganlua_value *results, int result_count);
 
 /* Ends the call that is running, or, when none is, the next one: it returns GANLUA_ERROR_CANCELLED. The one function
  * that any thread may call at any time between ganlua_open's return and ganlua_close. Long kernels end too, and so do

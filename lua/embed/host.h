@@ -22,6 +22,13 @@ struct ganlua {
     char *error; /* the last call's message, or NULL; NO_MEMORY in ganlua.c when there was no room for it */
     pthread_mutex_t cancelling;
     atomic_bool cancelled;
+    int outcome;       /* what work() below reports without raising: a GANLUA_ code */
+    lua_State *script; /* of ganlua_start_*: kept in the registry, or NULL */
+    bool stepping;
+    ganlua_log *log;
+    void *log_user;
+    ganlua_progress_callback *progress;
+    void *progress_user;
     int spared; /* instructions that ganlua's own modules got after the cancel, to put things in order */
 };
 
@@ -32,6 +39,25 @@ static inline ganlua *ganlua_of(lua_State *L)
 
 /* Calls work(argument as light userdata) protected, watched for a cancel; sets the error. Returns a GANLUA_ code. */
 int ganlua_protect(ganlua *gl, lua_CFunction work, void *argument);
+
+/* Makes `message` what ganlua_error tells, and `code` what the running ganlua_protect returns. */
+void ganlua_report(ganlua *gl, int code, const char *message);
+/* A script and its arguments. */
+struct ganlua_script {
+    const char *path; /* or NULL */
+    const char *code;
+    size_t length;
+    const char *name; /* of the code, in messages */
+    int argc;
+    char *const *argv;
+    int loaded; /* luaL_load*'s status */
+};
+/* Pushes the script's function and arguments, whose number it returns; raises where it does not load. */
+int ganlua_load_script(lua_State *L, struct ganlua_script *script);
+/* What a load that raised is called. */
+int ganlua_load_status(const struct ganlua_script *script, int status);
+/* require "ganlua" in a ganlua's state: the module, which tells this program what goes on. */
+int ganlua_open_embedded(lua_State *L);
 
 /* Watches L, and the coroutines that it makes, for a cancel; L is the state's main thread. */
 void ganlua_watch(ganlua *gl);

@@ -131,6 +131,14 @@ function gan.report(values)
   return require("ganlua.report").report(values)
 end
 
+--- Lets the program that ganlua is part of sample a network by a name (ganlua_sample in ganlua.h).
+---@param name string
+---@param network ganlua.module? nil takes the name away
+---@param options { latent: integer } how many numbers one sample is made of
+function gan.publish(name, network, options)
+  require("ganlua.published").publish(name, network, options)
+end
+
 -- Loaded at first use.
 local lazy = {
   nn = "ganlua.nn", loss = "ganlua.loss", penalty = "ganlua.penalty", optim = "ganlua.optim",

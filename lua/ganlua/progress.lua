@@ -6,6 +6,14 @@ local core = require "ganlua.core"
 
 local progress = {}
 
+--- Where what ganlua itself says goes: to the program that ganlua is part of (core.log), else to stdout.
+---@param text string
+function progress.write(text)
+  if core.log then return core.log(text) end
+  io.write(text)
+  io.flush()
+end
+
 local Progress = {}
 Progress.__index = Progress
 
@@ -15,15 +23,12 @@ local terminal_pause, pipe_pause = 0.1, 5
 ---@param options { silent: boolean?, terminal: boolean?, width: integer?, write: function?, clock: function? }
 function progress.new(options)
   local terminal = options.terminal
-  if terminal == nil then terminal = core.is_terminal "stdout" end
+  if terminal == nil then terminal = not core.log and core.is_terminal "stdout" end
   local self = setmetatable({
     silent = options.silent,
     terminal = terminal,
     width = options.width or terminal and core.terminal_width() or 0,
-    write = options.write or function(text)
-      io.write(text)
-      io.flush()
-    end,
+    write = options.write or progress.write,
     clock = options.clock or core.monotonic,
   }, Progress)
   self.started = self.clock()

@@ -11,6 +11,7 @@ local journal = require "ganlua.journal"
 local metrics_log = require "ganlua.metrics_log"
 local plain = require "ganlua.plain"
 local players = require "ganlua.player"
+local progress = require "ganlua.progress"
 local run_folder = require "ganlua.run_folder"
 local talking = require "ganlua.talking"
 
@@ -168,8 +169,8 @@ local function claim_folder(self)
     local place = run_folder.claim(given)
     self.folder, self.lock = place.folder, place.lock
     if given.progress then
-      for _, text in ipairs(place.said) do io.write(text, "\n") end
-      if place.resumed and not place.checkpoint then io.write(self.folder, ": the run starts again\n") end
+      for _, text in ipairs(place.said) do progress.write(text .. "\n") end
+      if place.resumed and not place.checkpoint then progress.write(self.folder .. ": the run starts again\n") end
     end
     return place.checkpoint, place.resumed and not place.checkpoint
   end
@@ -208,7 +209,7 @@ function resume.begin(self)
     resume.replay(self, saved)
   end
   if given.progress then
-    io.write(("%s: going on from iteration %d\n"):format(self.folder, counters.iteration))
+    progress.write(("%s: going on from iteration %d\n"):format(self.folder, counters.iteration))
   end
 end
 

@@ -15,6 +15,7 @@ local live = require "ganlua.live"
 local metrics_log = require "ganlua.metrics_log"
 local playing = require "ganlua.playing"
 local progress = require "ganlua.progress"
+local published = require "ganlua.published"
 local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local output = require "ganlua.run_output"
@@ -139,6 +140,7 @@ function Run:train()
   self.finished = nil
   resume.begin(self)
   self.training, self.interrupted = true, nil
+  published.latest = self
   self.started = core.monotonic()
 
   playing.play(self)
@@ -195,6 +197,7 @@ end
 
 function Run:after_move()
   if self.talking then return end -- by hand
+  if core.move_made then core.move_made() end
   local signal = core.interrupted()
   if not signal then return self.live and playing.look(self) end
   if signal == "INT" and core.talk and talking.talk(self) then return end
@@ -225,6 +228,7 @@ function Run:after_iteration()
   if self.folder and iteration % given.checkpoint.every == 0 then
     self:keep_checkpoint()
   end
+  if core.progress then core.progress(iteration, played.planned or 0, self.images, self.metrics) end
   if self.progress:show(self:position(), self.images, self.played) then self.log:flush() end
 end
 

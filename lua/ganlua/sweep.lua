@@ -16,6 +16,7 @@ local axis = require "ganlua.sweep.axis"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local processes = require "ganlua.sweep.processes"
+local progress = require "ganlua.progress"
 local report = require "ganlua.report"
 local sweep_table = require "ganlua.sweep_table"
 
@@ -181,13 +182,14 @@ function sweep.sweep(options)
     end
   end
   if self.found then
-    io.write(("%s: %d of %d runs have finished before, and are not run again\n"):format(self.folder, self.found, #all))
+    progress.write(("%s: %d of %d runs have finished before, and are not run again\n"):format(self.folder,
+      self.found, #all))
   end
 
   local interrupted = self:play()
   local result = sweep_table.conclude(self)
   if interrupted then
-    io.write(("sweep stopped: run it again to go on, finished runs stay in %s\n"):format(self.folder))
+    progress.write(("sweep stopped: run it again to go on, finished runs stay in %s\n"):format(self.folder))
   end
   -- A script ends here, if it was interrupted; in the REPL:
   if core.hold_interrupt then core.hold_interrupt(false) end

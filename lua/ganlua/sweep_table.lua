@@ -2,6 +2,7 @@
 -- and JSON, and a picture of the curves.
 
 local core = require "ganlua.core"
+local progress = require "ganlua.progress"
 local plot = require "ganlua.plot"
 
 local sweep_table = {}
@@ -187,12 +188,12 @@ end
 function sweep_table.conclude(self)
   local result, groups = result_of(self)
   local text = text_of(result)
-  io.write(text)
+  progress.write(text)
   core.write_file(self.folder .. "/table.txt", text)
   core.write_file(self.folder .. "/table.csv", csv_of(result))
   core.write_file(self.folder .. "/table.json", core.json_encode(result))
   draw(self, result, groups)
-  io.write(self.folder, "/table.csv, table.json and curves.png have it\n")
+  progress.write(self.folder .. "/table.csv, table.json and curves.png have it\n")
   io.flush()
   return result
 end
@@ -205,7 +206,7 @@ Progress.__index = Progress
 --- On a terminal a table of all runs that updates; in a pipe a line for each run that ends.
 function sweep_table.progress(self)
   return setmetatable({
-    sweep = self, terminal = core.is_terminal "stdout" and #groups_of(self) <= 30, lines = 0, last = 0,
+    sweep = self, terminal = not core.log and core.is_terminal "stdout" and #groups_of(self) <= 30, lines = 0, last = 0,
   }, Progress)
 end
 
@@ -225,12 +226,12 @@ function Progress:ended(task)
   self:clear()
   local outcome = task.status == "failed" and "failed: " .. task.why
     or ("%s  %.0f s"):format(value_of(self_sweep, task), task.seconds)
-  io.write(("%d/%d  %s  %s\n"):format(done, #self_sweep.tasks, task.key, outcome))
+  progress.write(("%d/%d  %s  %s\n"):format(done, #self_sweep.tasks, task.key, outcome))
   io.flush()
 end
 
 function Progress:clear()
-  if self.lines > 0 then io.write(("\27[%dA\27[J"):format(self.lines)) end
+  if self.lines > 0 then progress.write(("\27[%dA\27[J"):format(self.lines)) end
   self.lines = 0
 end
 
@@ -251,7 +252,7 @@ function Progress:show()
   end
   self:clear()
   local width = core.terminal_width() - 1
-  for _, line in ipairs(aligned(lines)) do io.write(line:sub(1, width), "\n") end
+  for _, line in ipairs(aligned(lines)) do progress.write(line:sub(1, width) .. "\n") end
   io.flush()
   self.lines = #lines
 end

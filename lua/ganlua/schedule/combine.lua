@@ -2,6 +2,7 @@
 -- Each is a function that plays the game, and may be part of the next.
 
 local check = require "ganlua.check"
+local core = require "ganlua.core"
 local defining = require "ganlua.schedule.define"
 local move_options = require "ganlua.move_options"
 
@@ -77,6 +78,7 @@ function combine.stop_when(condition, play)
       local inner = coroutine.create(function()
         play(watched(game, function(d, g) coroutine.yield(play, d, g) end), from)
       end)
+      if core.passes_moves then core.passes_moves(inner) end
       local ended
       repeat
         local fine, whose, d, g = coroutine.resume(inner)
