@@ -59,7 +59,7 @@ static int move_made(lua_State *L)
     return lua_isyieldable(L) && is_passing(L) ? lua_yield(L, 0) : 0;
 }
 
-/* core.log(text) */
+/* core.tell(text) */
 static int log_text(lua_State *L)
 {
     ganlua *gl = ganlua_of(L);
@@ -93,7 +93,7 @@ int ganlua_open_embedded(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"move_made", move_made},
                                          {"passes_moves", passes_moves},
-                                         {"log", log_text},
+                                         {"tell", log_text},
                                          {"progress", tell_progress},
                                          {NULL, NULL}};
     lua_settop(L, 0);

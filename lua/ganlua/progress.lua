@@ -6,10 +6,10 @@ local core = require "ganlua.core"
 
 local progress = {}
 
---- Where what ganlua itself says goes: to the program that ganlua is part of (core.log), else to stdout.
+--- Where what ganlua itself says goes: to the program that ganlua is part of (core.tell), else to stdout.
 ---@param text string
 function progress.write(text)
-  if core.log then return core.log(text) end
+  if core.tell then return core.tell(text) end
   io.write(text)
   io.flush()
 end
@@ -23,7 +23,7 @@ local terminal_pause, pipe_pause = 0.1, 5
 ---@param options { silent: boolean?, terminal: boolean?, width: integer?, write: function?, clock: function? }
 function progress.new(options)
   local terminal = options.terminal
-  if terminal == nil then terminal = not core.log and core.is_terminal "stdout" end
+  if terminal == nil then terminal = not core.tell and core.is_terminal "stdout" end
   local self = setmetatable({
     silent = options.silent,
     terminal = terminal,
