@@ -206,7 +206,8 @@ Progress.__index = Progress
 --- On a terminal a table of all runs that updates; in a pipe a line for each run that ends.
 function sweep_table.progress(self)
   return setmetatable({
-    sweep = self, terminal = not core.tell and core.is_terminal "stdout" and #groups_of(self) <= 30, lines = 0, last = 0,
+    sweep = self, lines = 0, last = 0,
+    terminal = not core.tell and core.is_terminal "stdout" and #groups_of(self) <= 30,
   }, Progress)
 end
 
