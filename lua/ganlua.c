@@ -177,10 +177,11 @@ static int explain(lua_State *L)
     return 1;
 }
 
-ganlua_memory_info ganlua_memory(const ganlua *gl)
+void ganlua_memory(const ganlua *gl, ganlua_memory_info *info)
 {
     gan_memory_info memory = gan_memory(gl->ctx);
-    return (ganlua_memory_info){memory.live, memory.peak, memory.cap, memory.tensors};
+    ganlua_memory_info all = {info->size, memory.live, memory.peak, memory.cap, memory.tensors};
+    memcpy(info, &all, info->size < sizeof all ? info->size : sizeof all); /* an older program's is shorter */
 }
 
 int ganlua_load_script(lua_State *L, struct ganlua_script *script)
@@ -196,7 +197,8 @@ int ganlua_load_script(lua_State *L, struct ganlua_script *script)
         lua_setglobal(L, "arg");
         script->loaded = luaL_loadfile(L, script->path);
     } else {
-        script->loaded = luaL_loadbuffer(L, script->code, script->length, script->name ? script->name : script->code);
+        const char *name = script->name ? script->name : script->code;
+        script->loaded = luaL_loadbufferx(L, script->code, script->length, name, "t");
     }
     if (script->loaded != LUA_OK)
         lua_error(L);

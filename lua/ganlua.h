@@ -77,10 +77,10 @@ GANLUA_API ganlua *ganlua_open(const ganlua_config *config);
  * the script's arg[1] and on; argc may be 0. */
 GANLUA_API int ganlua_run_file(ganlua *gl, const char *path, int argc, char *const argv[]);
 
-/* Runs the Lua code in `code`. */
+/* Runs the Lua code in `code`: text, not a compiled chunk. */
 GANLUA_API int ganlua_run_string(ganlua *gl, const char *code);
 
-/* Runs `length` bytes of Lua code, which may hold zeros. name is what messages call it, "@x.lua" for a file's text or
+/* Runs `length` bytes of Lua code: text, which may hold zeros. name is what messages call it, "@x.lua" for a file's text or
  * "=x" for anything else; NULL: "buffer". */
 GANLUA_API int ganlua_run_buffer(ganlua *gl, const char *code, size_t length, const char *name);
 
@@ -111,6 +111,8 @@ typedef struct ganlua_progress {
     int64_t planned;   /* 0: not told by the schedule */
     int64_t images;    /* seen since the run started here */
     double d_loss, g_loss;
+    double real, fake; /* mean scores */
+    double accuracy;   /* share of scores on their right side of 0 */
 } ganlua_progress;
 typedef void ganlua_progress_callback(void *user, const ganlua_progress *progress);
 /* As ganlua_on_log. */
@@ -159,14 +161,15 @@ GANLUA_API int ganlua_call(ganlua *gl, const char *function, const ganlua_value 
 GANLUA_API void ganlua_cancel(ganlua *gl);
 
 typedef struct ganlua_memory_info {
+    size_t size;    /* sizeof(ganlua_memory_info), which the program sets */
     size_t live;    /* bytes that Lua and tensors hold now */
     size_t peak;    /* the most they held at once */
     size_t limit;   /* config.memory_limit; 0: none */
     size_t tensors; /* how many tensors are alive */
 } ganlua_memory_info;
 
-/* What gl holds. For the thread that uses gl. Cannot fail. */
-GANLUA_API ganlua_memory_info ganlua_memory(const ganlua *gl);
+/* Tells what gl holds; info->size must be set. For the thread that uses gl. Cannot fail. */
+GANLUA_API void ganlua_memory(const ganlua *gl, ganlua_memory_info *info);
 
 /* What the last function above reported, with a traceback; "" when it returned GANLUA_OK. Valid
  * until the next call with this ganlua. Never NULL. */

@@ -83,8 +83,15 @@ static int tell_progress(lua_State *L)
     ganlua *gl = ganlua_of(L);
     if (!gl->progress)
         return 0;
-    ganlua_progress now = {sizeof now,          lua_tointeger(L, 1),    lua_tointeger(L, 2),
-                           lua_tointeger(L, 3), metric(L, 4, "d_loss"), metric(L, 4, "g_loss")};
+    ganlua_progress now = {.size = sizeof now,
+                           .iteration = lua_tointeger(L, 1),
+                           .planned = lua_tointeger(L, 2),
+                           .images = lua_tointeger(L, 3),
+                           .d_loss = metric(L, 4, "d_loss"),
+                           .g_loss = metric(L, 4, "g_loss"),
+                           .real = metric(L, 4, "real"),
+                           .fake = metric(L, 4, "fake"),
+                           .accuracy = metric(L, 4, "accuracy")};
     gl->progress(gl->progress_user, &now);
     return 0;
 }
@@ -176,12 +183,21 @@ static int step_protected(lua_State *L)
         gl->outcome = GANLUA_MORE;
         return 0;
     }
-    if (status != LUA_OK) {
-        const char *message = luaL_tolstring(script, -1, NULL);
-        luaL_traceback(L, script, message, 0);
-        ganlua_report(gl, status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT, lua_tostring(L, -1));
-    }
-    forget_script(L, gl);
+    /* From here on it has ended, whatever its error value does when it is asked for its text. */
+    gl->script = NULL;
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &script_key);
+    lua_pushthread(script);
+    lua_xmove(script, L, 1); /* which keeps it until the end of this call */
+    if (status == LUA_OK)
+        return 0;
+    luaL_traceback(L, script, NULL, 0);
+    lua_xmove(script, L, 1);
+    lua_resetthread(script); /* closes what is to be closed */
+    luaL_checkstack(L, 3, NULL);
+    const char *message = luaL_tolstring(L, -1, NULL);
+    lua_pushfstring(L, "%s\n%s", message, lua_tostring(L, -3));
+    ganlua_report(gl, status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT, lua_tostring(L, -1));
     return 0;
 }
 

@@ -112,11 +112,13 @@ local function leave_files(self)
     self.training = false
     core.forbid_reading(false)
     if problem ~= nil and stands and self.folder then
+      local before = core.hold_cancel(true) -- what is saved is saved whole
       pcall(function()
         local sick = playing.is_nan(self, problem)
         self.game.recorder:forget(problem)
         self:stop(sick)
       end)
+      core.hold_cancel(before)
     end
     local journals_closed, trouble = pcall(self.close_files, self)
     if not journals_closed and problem == nil then error(trouble, 0) end

@@ -75,6 +75,8 @@ static void runs_a_buffer(void **state)
     assert_int_equal(ganlua_run_buffer(gl, code, sizeof code - 5, NULL), GANLUA_OK);
     assert_int_equal(ganlua_run_buffer(gl, "error('boo')", 12, "=mine"), GANLUA_ERROR_SCRIPT);
     assert_non_null(strstr(ganlua_error(gl), "mine:1: boo"));
+    assert_int_equal(ganlua_run_buffer(gl, "\033Lua", 4, NULL), GANLUA_ERROR_SCRIPT);
+    assert_non_null(strstr(ganlua_error(gl), "binary"));
     ganlua_close(gl);
 }
 
@@ -84,10 +86,11 @@ static void tells_its_memory(void **state)
     ganlua_config config = GANLUA_CONFIG_INIT;
     config.memory_limit = 64u << 20;
     ganlua *gl = ganlua_open(&config);
-    ganlua_memory_info before = ganlua_memory(gl);
+    ganlua_memory_info before = {sizeof before}, after = {sizeof after};
+    ganlua_memory(gl, &before);
     assert_true(before.live > 0 && before.limit == config.memory_limit && before.tensors == 0);
     assert_int_equal(ganlua_run_string(gl, "t = require('ganlua').zeros(1024, 1024)"), GANLUA_OK);
-    ganlua_memory_info after = ganlua_memory(gl);
+    ganlua_memory(gl, &after);
     assert_true(after.live >= before.live + (4u << 20) && after.peak >= after.live && after.tensors == 1);
     ganlua_close(gl);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -227,6 +228,60 @@ static void calls_functions(void **state)
     ganlua_close(gl);
 }
 
+/* What a script raises may itself raise when it is asked for its text. */
+static void ends_a_script_whose_error_will_not_be_told(void **state)
+{
+    (void)state;
+    ganlua *gl = open_small();
+    succeeds(gl, ganlua_start_string(gl, "error(setmetatable({}, {__tostring = function() error 'worse' end}))"));
+    assert_int_equal(ganlua_step(gl), GANLUA_ERROR_SCRIPT);
+    assert_non_null(strstr(ganlua_error(gl), "worse"));
+    succeeds(gl, ganlua_step(gl)); /* nothing is started any more */
+    succeeds(gl, ganlua_start_string(gl, "local x <close> = setmetatable({}, {__close = function() closed = true end})"
+                                         "error 'boo'"));
+    assert_int_equal(ganlua_step(gl), GANLUA_ERROR_SCRIPT);
+    assert_non_null(strstr(ganlua_error(gl), "boo"));
+    assert_non_null(strstr(ganlua_error(gl), "stack traceback"));
+    succeeds(gl, ganlua_run_string(gl, "assert(closed)"));
+    ganlua_close(gl);
+}
+
+/* With ever more memory, all of it fails in words until it works: at whatever allocation it ends. */
+static void fails_in_words_wherever_memory_ends(void **state)
+{
+    (void)state;
+    int worked = 0, refused = 0;
+    for (size_t limit = 40000; worked < 3; limit += 23000) {
+        ganlua_config config = GANLUA_CONFIG_INIT;
+        config.memory_limit = limit;
+        config.threads = 1;
+        ganlua *gl = ganlua_open(&config);
+        if (!gl) {
+            refused++;
+            continue;
+        }
+        float numbers[4];
+        ganlua_value result = {.data = numbers, .capacity = 4};
+        int status = ganlua_start_string(gl, alternate);
+        bool started = status == GANLUA_OK;
+        while (started && (status = ganlua_step(gl)) == GANLUA_MORE) {
+        }
+        if (status == GANLUA_OK)
+            status = ganlua_sample(gl, NULL, NULL, 2, numbers, 4);
+        if (status == GANLUA_OK)
+            status = ganlua_call(gl, "weights", NULL, 0, &result, 1);
+        if (status == GANLUA_OK) {
+            worked++;
+        } else {
+            refused++;
+            if (!strstr(ganlua_error(gl), "memory"))
+                fail_msg("with %zu bytes: %s", limit, ganlua_error(gl));
+        }
+        ganlua_close(gl);
+    }
+    assert_true(refused > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +293,8 @@ int main(void)
         cmocka_unit_test(tells_what_goes_on),
         cmocka_unit_test(samples_what_is_published),
         cmocka_unit_test(calls_functions),
+        cmocka_unit_test(ends_a_script_whose_error_will_not_be_told),
+        cmocka_unit_test(fails_in_words_wherever_memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
