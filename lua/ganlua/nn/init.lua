@@ -15,7 +15,8 @@ local nn = {
 }
 
 for _, family in ipairs {
-  "container", "linear", "conv", "norm", "spectral_norm", "activation", "shape", "resample", "dropout", "growing",
+  "container", "linear", "conv", "norm", "sample_norm", "spectral_norm", "activation", "maxout", "shape", "resample",
+  "dropout", "growing", "minibatch",
 } do
   for name, constructor in pairs(require("ganlua.nn." .. family)) do nn[name] = constructor end
 end

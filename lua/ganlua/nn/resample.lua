@@ -1,4 +1,5 @@
---- Layers that change an image's size without a weight, N x H x W x C: upsample, avg_pool, global_sum_pool.
+--- Layers that change an image's size without a weight, N x H x W x C: upsample, avg_pool, global_sum_pool,
+-- global_avg_pool.
 
 local core = require "ganlua.core"
 local check = require "ganlua.check"
@@ -38,6 +39,14 @@ layers.global_sum_pool = define("global_sum_pool", {
   forward = function(self, x)
     self:input(x, 4, "an N x H x W x C")
     return core.sum(x, { 2, 3 })
+  end,
+})
+
+--- The mean over all pixels: N x H x W x C -> N x C.
+layers.global_avg_pool = define("global_avg_pool", {
+  forward = function(self, x)
+    self:input(x, 4, "an N x H x W x C")
+    return core.mean(x, { 2, 3 })
   end,
 })
 
