@@ -36,39 +36,41 @@ local function check(what, ours, theirs, allowed)
   assert(off / largest <= (allowed or ALLOWED), ("%s is off by %.3g"):format(what, off / largest))
 end
 
-describe("a layer agrees with PyTorch:", function()
-  for _, case in ipairs(reference "layers") do
-    it(case.name, function()
-      local m, x = case.make(gan.nn), tensor(case.input)
-      m:build(x)
-      local state = tensors(case.parameters)
-      for name, value in pairs(tensors(case.buffers)) do state[name] = value end
-      for name, value in pairs(m:state()) do state[name] = state[name] or value end
-      m:load_state(state)
-      m[case.mode](m)
+for _, file in ipairs { "layers", "more_layers" } do
+  describe("a layer agrees with PyTorch:", function()
+    for _, case in ipairs(reference(file)) do
+      it(case.name, function()
+        local m, x = case.make(gan.nn), tensor(case.input)
+        m:build(x)
+        local state = tensors(case.parameters)
+        for name, value in pairs(tensors(case.buffers)) do state[name] = value end
+        for name, value in pairs(m:state()) do state[name] = state[name] or value end
+        m:load_state(state)
+        m[case.mode](m)
 
-      local y = m(x)
-      check("the result", y, case.output)
+        local y = m(x)
+        check("the result", y, case.output)
 
-      local targets, names = {}, {}
-      local parameters = m:named_parameters()
-      for name in pairs(case.grad or {}) do
-        assert(parameters[name], "there is no parameter " .. name)
-        names[#names + 1], targets[#targets + 1] = name, parameters[name]
-      end
-      assert.are.equal(#m:parameters(), #targets)
-      if case.grad_input then targets[#targets + 1] = x end
-      if #targets > 0 then
-        local gradients = gan.grad(y, targets, { grad_output = tensor(case.grad_output) })
-        for i, name in ipairs(names) do check("the gradient to " .. name, gradients[i], case.grad[name]) end
-        if case.grad_input then check("the gradient to the input", gradients[#gradients], case.grad_input) end
-      end
+        local targets, names = {}, {}
+        local parameters = m:named_parameters()
+        for name in pairs(case.grad or {}) do
+          assert(parameters[name], "there is no parameter " .. name)
+          names[#names + 1], targets[#targets + 1] = name, parameters[name]
+        end
+        assert.are.equal(#m:parameters(), #targets)
+        if case.grad_input then targets[#targets + 1] = x end
+        if #targets > 0 then
+          local gradients = gan.grad(y, targets, { grad_output = tensor(case.grad_output) })
+          for i, name in ipairs(names) do check("the gradient to " .. name, gradients[i], case.grad[name]) end
+          if case.grad_input then check("the gradient to the input", gradients[#gradients], case.grad_input) end
+        end
 
-      local after = m:state()
-      for name, numbers in pairs(case.buffers_after or {}) do check(name .. " afterwards", after[name], numbers) end
-    end)
-  end
-end)
+        local after = m:state()
+        for name, numbers in pairs(case.buffers_after or {}) do check(name .. " afterwards", after[name], numbers) end
+      end)
+    end
+  end)
+end
 
 for _, file in ipairs { "losses", "more_losses" } do
   describe("a loss agrees with PyTorch:", function()

@@ -564,6 +564,29 @@ def make_functions():
     return cases
 
 
+def make_more_layers():
+    affine = {"weight": rand(6), "bias": rand(6)}
+    x = rand(2, 3, 2, 6)
+    for groups in (1, 2, 6):
+        layer("group_norm of %d groups" % groups, "nn.group_norm{groups = %d}" % groups, x,
+              lambda x, p, b: nhwc(F.group_norm(nchw(x), groups, p["weight"], p["bias"])), affine)
+    layer("group_norm of vectors", "nn.group_norm{groups = 2, affine = false, eps = 1e-3}", rand(3, 6),
+          lambda x, p, b: F.group_norm(x, 2, eps=1e-3))
+    layer("instance_norm", "nn.instance_norm{}", x, lambda x, p, b: nhwc(F.instance_norm(nchw(x))))
+    layer("instance_norm with weights", "nn.instance_norm{affine = true}", x,
+          lambda x, p, b: nhwc(F.instance_norm(nchw(x), weight=p["weight"], bias=p["bias"])), affine)
+    layer("pixel_norm", "nn.pixel_norm{}", x, lambda x, p, b: x * torch.rsqrt(x.square().mean(3, True) + 1e-8))
+    layer("maxout", "nn.maxout{pieces = 3}", x, lambda x, p, b: x.reshape(2, 3, 2, 2, 3).amax(4))
+    layer("global_avg_pool", "nn.global_avg_pool{}", x, lambda x, p, b: x.mean(dim=(1, 2)))
+
+    def deviations(x, p, b):
+        """Picture i is in group i modulo 2."""
+        each = [(x[k::2].var(0, unbiased=False) + 1e-8).sqrt().mean() for k in range(2)]
+        return torch.cat([x, torch.stack(each * 2).reshape(4, 1, 1, 1).expand(4, 2, 2, 1)], 3)
+
+    layer("minibatch_stddev", "nn.minibatch_stddev{group = 2}", rand(4, 2, 2, 3), deviations)
+
+
 make_layers()
 write("layers", "Forward results and gradients of the layers of gan.nn.", layers)
 write("losses", "Values and gradients of the losses of gan.loss, at ordinary and at extreme scores.", make_losses())
@@ -571,3 +594,6 @@ write("more_losses", "Values and gradients of the further losses of gan.loss, at
       make_more_losses())
 write("optimisers", "Five steps of each optimiser with given gradients.", make_optimisers())
 write("functions", "Functions of tensors and their gradients.", make_functions())
+layers.clear()
+make_more_layers()
+write("more_layers", "Forward results and gradients of further layers of gan.nn.", layers)
