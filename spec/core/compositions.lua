@@ -278,13 +278,13 @@ return function(core, gan)
 
   -- ---- Layers made of several ops ----
 
-  local pictures = numbers({4, 2, 1, 4}, 23)
+  local samples = numbers({4, 2, 1, 4}, 23)
   for _, make in ipairs {
     { "group_norm", { groups = 2, affine = false } }, { "instance_norm", {} }, { "pixel_norm", {} },
     { "maxout", { pieces = 2 } }, { "minibatch_stddev", { group = 2 } },
   } do
     local layer = gan.nn[make[1]](make[2])
-    group("nn." .. make[1], { { label = "pictures", inputs = { pictures }, call = function(x) return layer(x) end } })
+    group("nn." .. make[1], { { label = "pictures", inputs = { samples }, call = function(x) return layer(x) end } })
   end
 
   return groups
