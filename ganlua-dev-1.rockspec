@@ -8,8 +8,8 @@ description = {
   summary = "Experiments with generative adversarial networks",
   detailed = [[
 Write the two networks, the loss, the penalties and the schedule of moves in the game between them
-as a Lua script. The mathematics runs in a small C engine over BLAS. Needs OpenBLAS, zlib, Jansson
-and the stb headers.]],
+as a Lua script. The mathematics runs in a small C engine over BLAS. Needs OpenBLAS, zlib, libpng,
+libjpeg, Jansson and the stb headers.]],
   license = "MIT",
 }
 dependencies = { "lua ~> 5.4" }

@@ -147,6 +147,14 @@ void gan_uncharge(gan_context *ctx, size_t bytes);
 /* Test hook: the countdown-th allocation from now, and every later one, fails; 0 turns it off. */
 void gan_fail_allocations(gan_context *ctx, int64_t countdown);
 
+/* ---- Work shared among the context's threads (parallel.c) ------------------------------------- */
+
+typedef void gan_job(void *work, int64_t begin, int64_t end);
+/* Calls job on [0, count) in pieces of `grain`, on all threads when there is more than one piece.
+ * Pieces are independent of the number of threads. Runs with denormals flushed, rounding to
+ * nearest, exceptions masked; restores the caller's state. Fails afterwards if cancelled. */
+void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work);
+
 /* ---- Tensors and ownership ------------------------------------------------------------------ */
 
 gan_tensor *gan_retain(gan_tensor *t); /* returns t */

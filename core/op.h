@@ -162,12 +162,7 @@ gan_rows gan_rows_at(gan_shape shape, int axis);
 
 /* ---- Work shared among threads (parallel.c) ---- */
 
-typedef void gan_job(void *work, int64_t begin, int64_t end);
-/* Calls job on [0, count) in pieces of `grain`, on all threads when there is more than one piece.
- * Pieces are independent of the number of threads. Runs with denormals flushed, rounding to
- * nearest, exceptions masked; restores the caller's state. Fails afterwards if cancelled. */
-void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work);
-/* The same, not stopped by a cancel: for what must not be left half done. */
+/* gan_parallel (gan.h), not stopped by a cancel: for what must not be left half done. */
 void gan_parallel_whole(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work);
 bool gan_workers_open(gan_context *ctx, int threads);
 void gan_workers_close(gan_context *ctx);

@@ -90,6 +90,58 @@ void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t siz
     }
 }
 
+/* ---- Parts of files, from any thread ---------------------------------------------------------- */
+
+/* A descriptor of the regular file at path, and its size; -1 with *reason. */
+static int open_regular(const char *path, int64_t *size, const char **reason)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
+    if (fd < 0 || fstat(fd, &info) != 0)
+        *reason = strerror(errno);
+    else if (S_ISDIR(info.st_mode))
+        *reason = "is a directory";
+    else if (!S_ISREG(info.st_mode))
+        *reason = "not a regular file";
+    else
+        return *size = info.st_size, fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+const char *gan_file_size(const char *path, int64_t *size)
+{
+    const char *reason = NULL;
+    int fd = open_regular(path, size, &reason);
+    if (fd >= 0)
+        close(fd);
+    return reason;
+}
+
+const char *gan_file_slice(const char *path, int64_t offset, void *buffer, size_t size)
+{
+    const char *reason = NULL;
+    int64_t there;
+    int fd = open_regular(path, &there, &reason);
+    if (fd < 0)
+        return reason;
+    if (offset < 0 || offset > there || (uint64_t)(there - offset) < size)
+        reason = "is cut short: it ends before what is wanted of it";
+    char *at = buffer;
+    while (!reason && size > 0) {
+        ssize_t got = pread(fd, at, size < ((size_t)1 << 30) ? size : (size_t)1 << 30, offset);
+        if (got < 0 && errno != EINTR)
+            reason = strerror(errno);
+        if (got == 0)
+            reason = "is cut short: it has become shorter while it was read";
+        if (got > 0)
+            at += got, offset += got, size -= (size_t)got;
+    }
+    close(fd);
+    return reason;
+}
+
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /* A write may take fewer bytes than it was given, and says why only when it is asked again. */

@@ -20,6 +20,9 @@
 int64_t gan_file_measure(gan_context *ctx, const char *path);
 /* Reads these bytes into buffer; fails unless there are exactly size of them. */
 void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t size);
+/* The size of the regular file at path, and size bytes of it from offset on. From any thread; NULL, or why not. */
+const char *gan_file_size(const char *path, int64_t *size);
+const char *gan_file_slice(const char *path, int64_t offset, void *buffer, size_t size);
 /* Writes size bytes to path, whole or not at all: into a temporary file of the same folder, fsync,
  * rename, fsync of the folder. Keeps the permissions of a file it replaces; a symbolic link is
  * replaced, not followed; what is no regular file (/dev/null) is refused. */
@@ -46,6 +49,108 @@ gan_tensor *gan_pictures(gan_context *ctx, const uint8_t *bytes, size_t size, si
                          gan_tensor *indices, double scale, double shift);
 /* n labels, one byte each, as numbers. */
 gan_tensor *gan_labels(gan_context *ctx, const uint8_t *bytes, size_t size, size_t offset, gan_tensor *indices);
+
+/* ---- Zip archives (zip.c) ---------------------------------------------------------------------- */
+
+enum { GAN_ZIP_STORED = 0, GAN_ZIP_DEFLATED = 8 };
+
+typedef struct gan_zip_entry {
+    const char *name; /* whatever the archive says: "../x" too */
+    uint64_t offset, packed, size;
+    uint32_t crc;
+    uint16_t method;
+    const char *unreadable; /* why it cannot be read, NULL where it can: encrypted, sizes that cannot be */
+} gan_zip_entry;
+
+typedef struct gan_zip {
+    int64_t count;
+    gan_zip_entry *entries;
+} gan_zip;
+
+/* What the archive at path says it holds, in the pool. Fails for what is no zip or has no sound directory. */
+gan_zip gan_zip_list(gan_context *ctx, const char *path);
+/* Bytes of room that gan_zip_read needs for an entry's compressed data. */
+size_t gan_zip_room(const gan_zip_entry *entry);
+/* The entry's first `size` bytes into out; its length and checksum are checked where that is all of it. packed: room
+ * for the compressed data; of less than gan_zip_room, only so much is inflated. From any thread; NULL, or why not. */
+const char *gan_zip_read(const char *path, const gan_zip_entry *entry, uint8_t *out, size_t size, uint8_t *packed,
+                         size_t room);
+
+/* ---- Pictures (album.c; the decoders: picture.h) ------------------------------------------------- */
+
+/* H x W x C from the bytes of a PNG or JPEG, -1 to 1; C is 1 for a grey picture and 3 for colour. Upright; what is
+ * transparent shows white. name is what errors call it. */
+gan_tensor *gan_picture_decode(gan_context *ctx, const uint8_t *bytes, size_t size, const char *name);
+
+/* An album: many encoded pictures, in files or in one zip, read as tensors of one shape by all threads; as many as are
+ * allowed stay in memory, decoded, a byte a number. Its memory is counted as tensors' is.
+ * 1. Building: gan_album_open, gan_album_look, gan_album_keep; gan_album_prepare; gan_album_load, gan_album_keep.
+ * 2. Then gan_album_read, with gan_album_prefetch before it for what will be wanted next, which a thread of the album's
+ *    own decodes meanwhile. What comes out depends on the places alone, never on threads or prefetching. */
+typedef struct gan_album gan_album;
+
+typedef struct gan_album_source {
+    const char *path;           /* of the file, or of the zip */
+    const gan_zip_entry *entry; /* NULL for a file */
+} gan_album_source;
+
+/* Copies the sources, paths and all. entry->name and entry->unreadable are not read. Owned by the caller. */
+gan_album *gan_album_open(gan_context *ctx, int64_t count, const gan_album_source sources[]);
+/* Frees it; its threads have ended on return. NULL is fine. */
+void gan_album_close(gan_album *album);
+int64_t gan_album_count(const gan_album *album);
+
+/* One picture that is refused, and why. */
+typedef struct gan_album_refusal {
+    int64_t place;
+    const char *reason;
+} gan_album_refusal;
+/* Looks at the heads of the pictures from first to end - 1, on all threads. The refused ones, by place, are in the pool;
+ * returns how many. most: a picture that would take more bytes to decode is refused. */
+int64_t gan_album_look(gan_album *album, int64_t first, int64_t end, size_t most, gan_album_refusal **refused);
+/* n x 3 numbers: height, width, and 1 where there is colour; upright. */
+gan_tensor *gan_album_heads(gan_album *album);
+/* Leaves only the pictures at these places (n numbers from 0, rising), which are 0 .. n-1 from now on. */
+void gan_album_keep(gan_album *album, gan_tensor *places);
+/* Makes height x width x channels the shape of a picture, and room for the first ones in memory, as many as `cache`
+ * bytes hold. All must have been looked at. */
+void gan_album_prepare(gan_album *album, int64_t height, int64_t width, int64_t channels, size_t cache);
+/* Decodes the pictures from first to end - 1; those that have a place in memory stay there. Refusals as above. */
+int64_t gan_album_load(gan_album *album, int64_t first, int64_t end, gan_album_refusal **refused);
+/* How many, from the first on, are in memory. */
+int64_t gan_album_cached(const gan_album *album);
+/* n x height x width x channels, -1 to 1. places: n whole numbers from 0. Fails, naming the file, for one that can no
+ * longer be read. */
+gan_tensor *gan_album_read(gan_album *album, gan_tensor *places);
+/* Starts to decode what a later gan_album_read of the same places will want. */
+void gan_album_prefetch(gan_album *album, gan_tensor *places);
+/* Seconds that gan_album_read has taken so far, waiting and decoding together. */
+double gan_album_seconds(const gan_album *album);
+
+/* ---- Plain numbers and .npy (npy.c) --------------------------------------------------------------- */
+
+typedef struct gan_number_type {
+    char kind;     /* 'b' truth, 'i' and 'u' whole numbers, 'f' floating point */
+    int bytes;     /* of one: 1, 2, 4, 8 */
+    bool reversed; /* big-endian */
+} gan_number_type;
+
+/* Reads "<f4", "|u1", ">i2" as numpy writes them; false for any other type. */
+bool gan_number_type_read(const char *text, gan_number_type *type);
+/* numel(shape) numbers from bytes: number*scale + shift. Fails unless size fits exactly. name is what errors call it. */
+gan_tensor *gan_numbers(gan_context *ctx, const uint8_t *bytes, size_t size, gan_number_type type, gan_shape shape,
+                        double scale, double shift, const char *name);
+
+typedef struct gan_npy {
+    gan_number_type type;
+    char type_text[4];
+    gan_shape shape;
+    bool columns_first; /* Fortran's order: the first axis runs fastest */
+    size_t offset;      /* of the first number, in bytes */
+} gan_npy;
+/* Reads the head of a .npy file of `size` bytes in all, of which `there` are at hand (64 KB are enough). Fails unless
+ * the file fits its shape exactly, for types that are no plain numbers, and for more than 6 axes. */
+gan_npy gan_npy_parse(gan_context *ctx, const uint8_t *bytes, size_t there, uint64_t size, const char *name);
 
 /* ---- safetensors (safetensors.c) -------------------------------------------------------------- */
 /* The format is Hugging Face's: 8 bytes of header length, a JSON header, then the numbers as

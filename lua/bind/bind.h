@@ -87,6 +87,7 @@ void ganlua_add_gradients(lua_State *L);
 void ganlua_add_system(lua_State *L);
 void ganlua_add_files(lua_State *L);
 void ganlua_add_pictures(lua_State *L);
+void ganlua_add_albums(lua_State *L);
 void ganlua_add_json(lua_State *L);
 void ganlua_add_digest(lua_State *L);
 void ganlua_add_process(lua_State *L);

@@ -15,6 +15,7 @@ static int open_core(lua_State *L)
     ganlua_add_system(L);
     ganlua_add_files(L);
     ganlua_add_pictures(L);
+    ganlua_add_albums(L);
     ganlua_add_json(L);
     ganlua_add_digest(L);
     ganlua_add_process(L);
