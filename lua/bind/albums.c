@@ -436,6 +436,25 @@ static int picture_decode(lua_State *L)
     return 1;
 }
 
+/* core.row_digests(t) -> a list with 64 bits for each t[i], equal for equal numbers (FNV-1a) */
+static int row_digests(lua_State *L)
+{
+    gan_tensor *t = ganlua_check_tensor(L, 1, "row_digests", "t");
+    ganlua_check_reading(L);
+    int64_t rows = gan_rank(t) > 0 ? gan_dim(t, 0) : 1;
+    size_t bytes = rows > 0 ? (size_t)(gan_numel(t) / rows) * sizeof(gan_real) : 0;
+    lua_createtable(L, (int)rows, 0);
+    for (int64_t i = 0; i < rows; i++) {
+        const uint8_t *at = (const uint8_t *)gan_data(t) + (size_t)i * bytes;
+        uint64_t hash = 0xcbf29ce484222325u;
+        for (size_t k = 0; k < bytes; k++)
+            hash = (hash ^ at[k]) * 0x100000001b3u;
+        lua_pushinteger(L, (lua_Integer)hash);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static const luaL_Reg methods[] = {{"look", look},        {"load", load},           {"heads", heads},
                                    {"prepare", prepare},  {"keep", keep},           {"read", read},
                                    {"count", count},      {"prefetch", prefetch},   {"close", close_album},
@@ -450,6 +469,7 @@ static const luaL_Reg functions[] = {{"file_size", file_size},
                                      {"zip_read", zip_read},
                                      {"album", album},
                                      {"picture_decode", picture_decode},
+                                     {"row_digests", row_digests},
                                      {NULL, NULL}};
 
 void ganlua_add_albums(lua_State *L)

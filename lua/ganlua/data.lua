@@ -4,8 +4,12 @@
 -- ones. Pictures are N x H x W x C in [-1, 1], labels count from 0. Batches follow the seed (see data/source.lua).
 
 local check = require "ganlua.check"
+local cifar = require "ganlua.data.cifar"
 local core = require "ganlua.core"
+local from = require "ganlua.data.from"
 local idx = require "ganlua.data.idx"
+local npy = require "ganlua.data.npy"
+local pictures = require "ganlua.data.pictures"
 local points = require "ganlua.data.points"
 local source = require "ganlua.data.source"
 
@@ -60,6 +64,90 @@ function data.grid(options)
   return points.grid(given.side, given.spacing, given.std)
 end
 
+--- Points in the plane along the arms of a spiral. Endless, as the ring.
+---@param options? { arms: integer?, std: number? }
+function data.spiral(options)
+  local given = check.options("data.spiral", options, {
+    arms = { type = "integer", min = 1, default = 2 },
+    std = { type = "number", min = 0, default = 0.02 },
+  })
+  return points.spiral(given.arms, given.std)
+end
+
+-- Options whose first place holds the path, as in folder{ "pictures", size = 64 }; or the path alone.
+local function with_path(where, options, spec)
+  if type(options) == "string" then options = { path = options } end
+  local copy = {}
+  for key, value in pairs(options or {}) do copy[key == 1 and "path" or key] = value end
+  spec.path = { type = "string", required = true }
+  local given = check.options(where, copy, spec)
+  if not core.exists(given.path) then check.fail("%s: %s: no such file or folder", where, given.path) end
+  return given
+end
+
+local function is_size(value)
+  if math.type(value) == "integer" then return value >= 1 and value <= 4096 end
+  return type(value) == "table" and #value == 2 and is_size(value[1]) and is_size(value[2])
+end
+
+--- Pictures (PNG, JPEG) in a folder or a zip; its folders are the classes, where it has some. Each is brought to one
+--- size: the largest part in its middle with the right proportions, averaged over areas. What is transparent shows
+--- white, EXIF's turns are made, 16 bits become 8. Without `size` it is the pictures' own where they agree, else a
+--- square; without `channels` 3 where one has colour. What cannot be read is skipped and named: tostring(set),
+--- set.skipped. cache: bytes of decoded pictures that may stay in memory (default: all up to 1 GiB, or a third of the
+--- memory cap); the rest is decoded one batch ahead of its use.
+---@param options string|{ [1]: string, size: integer|integer[]|nil, channels: integer?, cache: integer? }
+function data.folder(options)
+  local given = with_path("data.folder", options, {
+    size = { is = is_size, wanted = "a number of pixels, or {height, width}" },
+    channels = { is = function(value) return value == 1 or value == 3 end, wanted = "1 (grey) or 3 (colour)" },
+    cache = { type = "integer", min = 0 },
+  })
+  return pictures.open(given.path, given)
+end
+
+--- CIFAR-10's or CIFAR-100's binary files (data_batch_1.bin ..., train.bin), from their folder or one of them.
+---@param options string|{ [1]: string }
+function data.cifar10(options)
+  local path = with_path("data.cifar10", options, {}).path
+  local is_folder = core.is_directory(path)
+  local set = is_folder and cifar.open_folder(path) or not is_folder and cifar.open_file(path)
+  if set then return set end
+  check.fail("data.cifar10: %s: no CIFAR binaries here (data_batch_1.bin ..., test_batch.bin, train.bin)", path)
+end
+
+--- Examples from numpy's .npy or .npz. Pictures are N x H x W, N x H x W x C or (layout = "nchw") N x C x H x W; bytes
+--- become -1 to 1, other numbers stay as they are unless `range` says what their -1 and 1 are.
+---@param options string|{ [1]: string, images: string?, labels: string?, layout: string?, range: number[]? }
+function data.npy(options)
+  local given = with_path("data.npy", options, {
+    images = { type = "string" },
+    labels = { type = "string" },
+    layout = { type = "string", choices = { "nhw", "nhwc", "nchw" } },
+    range = { is = function(range)
+      return type(range) == "table" and #range == 2 and math.type(range[1]) and math.type(range[2])
+        and range[1] < range[2]
+    end, wanted = "{lowest, highest}" },
+  })
+  return npy.open(given.path, given)
+end
+
+--- The user's own data: read(i) gives example i, from 1: a tensor or nested numbers, all of one shape, and a label (a
+--- whole number from 0) or nothing. With `count` there are so many; without, they never end. What read draws by
+--- gan.rand and gan.randn depends on the seed and i alone.
+---@param read fun(i: integer): any, integer?
+---@param options? { count: integer?, classes: string[]? }
+function data.from(read, options)
+  if type(read) ~= "function" then
+    check.fail("data.from: wanted a function that gives example i, got %s", check.describe(read))
+  end
+  local given = check.options("data.from", options, {
+    count = { type = "integer", min = 1 },
+    classes = { type = "table" },
+  })
+  return from.open(read, given.count or math.huge, given.classes)
+end
+
 --- A data set from a tensor whose first dimension counts the examples, and labels (from 0) where there are any. What
 --- the tensor was computed from is not kept: where the script keeps the tensor too, gan.no_grad around the computing
 --- saves that memory.
@@ -85,21 +173,39 @@ function data.tensor(examples, labels)
   }
 end
 
-local built_in = { glyphs = data.glyphs, ring = data.ring, grid = data.grid }
+local built_in = { glyphs = data.glyphs, ring = data.ring, grid = data.grid, spiral = data.spiral }
 
---- Opens what `path` names: a built-in data set ("glyphs", "ring", "grid"), an IDX file of pictures, or a folder with
---- one, the training split where it holds several. Labels are taken from the file beside it.
+-- What a file is, by its first bytes.
+local function open_file(path)
+  local start = core.file_slice(path, 0, math.min(core.file_size(path), 6))
+  if start == "\x93NUMPY" then return npy.open(path, {}) end
+  if start:sub(1, 4) == "PK\3\4" or start:sub(1, 4) == "PK\5\6" then
+    if path:lower():find "%.npz$" then return npy.open(path, {}) end
+    return pictures.open(path, {})
+  end
+  if start:find "^\x89PNG" or start:find "^\xff\xd8\xff" then
+    check.fail("data.open: %s is one picture: name the folder that it lies in, or use gan.image.load", path)
+  end
+  return cifar.open_file(path) or idx.open_file(path)
+end
+
+--- Opens what `path` names, and finds out what it is: a built-in data set ("glyphs", "ring", "grid", "spiral"); a
+--- folder or file of IDX (MNIST's format) or of CIFAR binaries, the training part where there are several; a folder or
+--- zip of PNG and JPEG; numpy's .npy and .npz. `print` the set to see what was found, `set:describe()` examines it.
 ---@param path string
 function data.open(path)
   if type(path) ~= "string" then
     check.fail("data.open: wanted a path or a built-in name, got %s", check.describe(path))
   end
   if built_in[path] then return built_in[path]() end
-  if core.is_directory(path) then return idx.open_folder(path) end
-  if not core.exists(path) then
-    check.fail("data.open: %s: no such file or folder%s", path, check.hint(path, { "glyphs", "grid", "ring" }))
+  if core.is_directory(path) then
+    return idx.open_folder(path) or cifar.open_folder(path) or pictures.open(path, {})
   end
-  return idx.open_file(path)
+  if not core.exists(path) then
+    check.fail("data.open: %s: no such file or folder%s", path,
+      check.hint(path, { "glyphs", "grid", "ring", "spiral" }))
+  end
+  return open_file(path)
 end
 
 return data

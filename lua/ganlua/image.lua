@@ -1,4 +1,4 @@
---- Pictures as PNG files: one, or many in a grid.
+--- Pictures as files: one, or many in a grid; read from PNG and JPEG.
 --
 -- A picture is H x W x C with C = 1 (grey) or 3 (colour) and values from -1 (black) to 1 (white); what lies outside is
 -- clamped when it is written.
@@ -23,6 +23,17 @@ function image.save(t, path)
     check.fail("image.save: the path must be a string, got %s", check.describe(path))
   end
   core.write_file(path, core.png_encode(t:detach():reshape(shape)))
+end
+
+--- Reads a PNG or JPEG file: H x W x 1 where it is grey, H x W x 3 where it has colour, from -1 to 1, upright. What is
+--- transparent shows white.
+---@param path string
+---@return any
+function image.load(path)
+  if type(path) ~= "string" then
+    check.fail("image.load: the path must be a string, got %s", check.describe(path))
+  end
+  return core.picture_decode(core.file_slice(path, 0, core.file_size(path)), path)
 end
 
 ---@class ganlua.image

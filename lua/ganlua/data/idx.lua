@@ -76,17 +76,15 @@ function idx.open_file(path)
   return idx.open(path, labels_beside(path))
 end
 
---- A data set from a folder: its file of pictures "...images-idx3...", the training split where there are several.
+--- A data set from a folder: its file of pictures "...images-idx3...", the training split where there are several; nil
+--- where it has none.
 ---@param folder string
 function idx.open_folder(folder)
   local found
   for _, name in ipairs(core.list_directory(folder)) do
     if name:find("images[-.]idx%d") and (not found or name:find("^train")) then found = name end
   end
-  if not found then
-    check.fail("%s: no IDX pictures here (a file named like train-images-idx3-ubyte or ...-ubyte.gz)", folder)
-  end
-  return idx.open_file(folder:gsub("/+$", "") .. "/" .. found)
+  return found and idx.open_file(folder:gsub("/+$", "") .. "/" .. found)
 end
 
 return idx

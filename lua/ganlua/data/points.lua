@@ -50,4 +50,28 @@ function points.grid(side, spacing, std)
   return mixture(("grid of %dx%d"):format(side, side), centres, std)
 end
 
+-- n points along `arms` arms, each turning once around 0 on its way out; the arms' numbers from 0 are the labels.
+local function draw_spiral(arms, std, n)
+  local labels = core.rand(n):totable()
+  for i = 1, n do labels[i] = labels[i] * arms // 1 end
+  labels = core.tensor(labels)
+  local way = core.rand(n):sqrt() -- evenly spread along an arm, whose length grows with the square
+  local angle = (way + labels / arms) * (2 * math.pi)
+  local on_arm = core.concat({ (way * angle:cos()):reshape(n, 1), (way * angle:sin()):reshape(n, 1) }, 2)
+  return on_arm + core.randn(n, 2) * std, labels
+end
+
+--- Points along the arms of a spiral, from 0 to the unit circle.
+function points.spiral(arms, std)
+  return source.new {
+    name = ("spiral of %d"):format(arms),
+    count = math.huge,
+    example_shape = { 2 },
+    std = std,
+    draw = function(first, n)
+      return streams.with(core.get_random().seed, streams.number("points", first), draw_spiral, arms, std, n)
+    end,
+  }
+end
+
 return points

@@ -6,6 +6,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local describe = require "ganlua.data.describe"
 local streams = require "ganlua.streams"
 
 local Source = {}
@@ -15,7 +16,9 @@ local source = { Source = Source }
 
 --- Makes a data set of `count` examples. `read(indices)` returns the examples at those places (a tensor of numbers
 --- from 1) and their labels, if there are any.
----@param fields { name: string, count: number, shape: integer[], read: function, classes: string[]?, centres: any }
+--- `prefetch(indices)`, where there is one, is told what will be wanted next. `draw(first, n)` stands for `read` where
+--- count is math.huge.
+---@param fields { name: string, count: number, example_shape: integer[], read: function, classes: string[]? }
 function source.new(fields)
   fields.position = 0
   return setmetatable(fields, Source)
@@ -45,7 +48,9 @@ end
 
 local function read(self, first, n)
   if self.count == math.huge then return self.draw(first, n) end
-  return self.read(places(self, first, n))
+  local examples, labels = self.read(places(self, first, n))
+  if self.prefetch then self.prefetch(places(self, first + n, n)) end -- most readers go on with the next batch
+  return examples, labels
 end
 
 --- The next n examples and their labels (nil where there are none), or batch k (from 1) of the endless order, which
@@ -91,7 +96,9 @@ function Source:slice(first, last)
     count = last - first + 1,
     example_shape = self.example_shape,
     classes = self.classes,
+    labels = self.labels and self.labels:narrow(1, first, last - first + 1),
     read = function(indices) return self.read(indices + (first - 1)) end,
+    prefetch = self.prefetch and function(indices) self.prefetch(indices + (first - 1)) end,
   }
 end
 
@@ -100,7 +107,18 @@ function Source:state() return { position = self.position } end
 
 function Source:load_state(state) self.position = state.position end
 
+--- Examines the set: counts by class, sizes, the range of values, duplicates, and a grid of some examples. `print` it.
+---@param most? integer examine only the first ones
+---@return ganlua.description
+function Source:describe(most)
+  if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
+    check.fail("data:describe: wanted how many examples to examine at most, got %s", check.describe(most))
+  end
+  return describe.set(self, most)
+end
+
 function Source:__tostring()
+  if self.summary then return ("%s: %s"):format(self.name, self.summary) end
   local count = self.count == math.huge and "endless" or ("%d"):format(self.count)
   local classes = self.classes and (", %d classes"):format(#self.classes) or ""
   return ("%s: %s examples of %s%s"):format(self.name, count, check.shape_text(self.example_shape), classes)
