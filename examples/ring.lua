@@ -1,6 +1,6 @@
 -- Eight small Gaussians on a circle: does the generator find them all, and their width? `ganlua ring.lua`, a minute.
--- Expected: 8 of 8 modes, 98 to 99 % of high quality, reverse KL about 0.001 (0.01 with the non-saturating loss), spread
--- 0.7 to 1.1.
+-- Expected: 8 of 8 modes, 98 to 99 % of high quality, reverse KL about 0.001 (0.01 with the non-saturating loss),
+-- spread 0.7 to 1.1.
 -- Prints how many modes were captured, the share of samples within three standard deviations of one (a perfect sampler:
 -- 98.89 %) and more of gan.metrics.modes, and draws runs/ring/points.png: real and generated points, and what the
 -- discriminator makes of the plane behind them. modes_table.lua runs it for many seeds, beside published numbers.

@@ -57,8 +57,8 @@ local faults = {
   ["it is cancelled"] = { set = core.cancel_after, says = "cancelled", least = 20 },
 }
 
--- Runs f with a fault at point 1, 2, 3 ... until it succeeds; `state()` is what must not change. What is left over stays
--- left over, so tensors are counted now and then: in a large heap that takes its time.
+-- Runs f with a fault at point 1, 2, 3 ... until it succeeds; `state()` is what must not change. What is left over
+-- stays left over, so tensors are counted now and then: in a large heap that takes its time.
 local function exhaust(fault, state, f)
   local before, tensors, n = state(), alive(), 0
   while true do
