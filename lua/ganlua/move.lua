@@ -9,15 +9,9 @@ local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
 local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
+local whole = require "ganlua.whole"
 
 local moves = {}
-
--- Until the caller's block ends, a cancel waits: what is written is written whole.
-local let_go = setmetatable({}, { __close = function() core.hold_cancel(false) end })
-local function whole()
-  core.hold_cancel(true)
-  return let_go
-end
 
 -- Undoes what an unfinished move did.
 local undo = {

@@ -8,6 +8,7 @@
 local core = require "ganlua.core"
 local check = require "ganlua.check"
 local curve = require "ganlua.curve"
+local whole = require "ganlua.whole"
 
 local optim = {}
 
@@ -147,12 +148,11 @@ local function add(writes, tensor, value)
 end
 
 local function write(writes)
-  local before = core.hold_cancel(true)
+  local _ <close> = whole()
   for _, each in ipairs(writes) do
     each[1]:copy_(each[2])
     each[2]:free()
   end
-  core.hold_cancel(before)
 end
 
 -- a + weight * (b - a), as a new tensor.

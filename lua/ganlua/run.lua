@@ -21,6 +21,7 @@ local run_folder = require "ganlua.run_folder"
 local output = require "ganlua.run_output"
 local streams = require "ganlua.streams"
 local talking = require "ganlua.talking"
+local whole = require "ganlua.whole"
 
 ---@class ganlua.trainer
 ---@field generator ganlua.module
@@ -112,13 +113,12 @@ local function leave_files(self)
     self.training = false
     core.forbid_reading(false)
     if problem ~= nil and stands and self.folder then
-      local before = core.hold_cancel(true) -- what is saved is saved whole
+      local _ <close> = whole() -- what is saved, too
       pcall(function()
         local sick = playing.is_nan(self, problem)
         self.game.recorder:forget(problem)
         self:stop(sick)
       end)
-      core.hold_cancel(before)
     end
     local journals_closed, trouble = pcall(self.close_files, self)
     if not journals_closed and problem == nil then error(trouble, 0) end

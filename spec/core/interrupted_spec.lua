@@ -150,6 +150,17 @@ describe("where", function()
     for _, name in ipairs(core.list_directory(folder)) do assert.is_nil(name:find "%.ganlua") end
   end)
 
+  it("an error passes what is written whole, a cancel works again", function()
+    local whole = require "ganlua.whole"
+    pcall(function()
+      local _ <close> = whole()
+      do local _ <close> = whole() end
+      assert.is_true(core.hold_cancel(true)) -- the outer block holds on
+      error "boo"
+    end)
+    assert.is_false(core.hold_cancel(false))
+  end)
+
   it("a cancel is held, work goes on, and stops when it is let go", function()
     assert.is_false(core.hold_cancel(true))
     core.cancel_after(1)

@@ -3,6 +3,7 @@
 
 local core = require "ganlua.core"
 local check = require "ganlua.check"
+local whole = require "ganlua.whole"
 
 local state = {}
 
@@ -124,13 +125,13 @@ function state.methods:loading(values)
     self:fail("load_state wants a table {name = tensor}, got %s", check.describe(values))
   end
   check_values(self, "load_state", state_entries(self), values)
-  local parameters, buffers, copies = entries(self, "parameters"), entries(self, "buffers"), {}
+  local parameters, buffers, given, copies = entries(self, "parameters"), entries(self, "buffers"), {}, {}
+  for i, entry in ipairs(parameters) do given[i] = values[entry.name] end
   for i, entry in ipairs(buffers) do copies[i] = values[entry.name]:copy() end
   return function()
-    local before = core.hold_cancel(true)
-    for _, entry in ipairs(parameters) do entry.owner[entry.key]:copy_(values[entry.name]) end
+    local _ <close> = whole()
+    for i, entry in ipairs(parameters) do entry.owner[entry.key]:copy_(given[i]) end
     for i, entry in ipairs(buffers) do entry.owner[entry.key] = copies[i] end
-    core.hold_cancel(before)
   end
 end
 
