@@ -72,7 +72,7 @@ local function exhaust(fault, state, f)
     end
     assert(type(message) == "string" and message:lower():find(fault.says, 1, true), ("point %d: %s"):format(n, message))
     assert(before == state(), ("point %d changed something"):format(n))
-    if n % 5 == 0 then
+    if n % 20 == 0 then
       local now = alive()
       assert(now == tensors, ("until point %d: %d tensors were alive, now %d"):format(n, tensors, now))
     end
