@@ -31,6 +31,16 @@ function check.shape_text(shape)
   return #shape == 0 and "scalar" or table.concat(shape, "x")
 end
 
+--- A name that comes from outside (a file in a stranger's archive), as it can be shown: one line, and nothing in it that
+--- a terminal obeys. "\n" for a line break, "\xff" for what is no UTF-8.
+---@param name string
+---@return string
+function check.printable(name)
+  local strange = utf8.len(name) and "%c" or "[%c\x80-\xff]"
+  local function code(bytes) return (bytes:gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end)) end
+  return (name:gsub("\n", "\\n"):gsub(strange, code):gsub("\xc2[\x80-\x9f]", code))
+end
+
 --- A value in words, as the "got ..." of a message has it.
 ---@param value any
 ---@return string

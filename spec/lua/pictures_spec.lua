@@ -141,6 +141,30 @@ describe("gan.data.folder", function()
     end
   end)
 
+  it("takes files of any name, and shows a name without what a terminal would obey", function()
+    local folder = shell.folder()
+    local function put(content, name)
+      local to = folder .. "/" .. name
+      core.make_directory((to:match "^(.*)/"))
+      core.write_file(to, core.read_file(files .. "pictures/" .. content))
+    end
+    for _, name in ipairs { "ä/--help.png", "ä/%s%n.png", "ä/a 'b\" c.png", "esc\27[31m/UPPER.PNG" } do
+      put("rgb.png", name)
+    end
+    put("cut.png", "ä/red\27[31m\nline\xff\xc2\x9b.png")
+    put("cut.png", "ä/ü\xc2\x9b.png")
+    local set = gan.data.open(folder)
+    assert.equal(4, set:size())
+    assert.same({ "esc\27[31m", "ä" }, set.classes)
+    for _, text in ipairs { tostring(set), tostring(set:describe()) } do
+      assert.truthy(text:find("\\xc3\\xa4/red\\x1b[31m\\nline\\xff\\xc2\\x9b.png (is cut short)", 1, true), text)
+      assert.truthy(text:find("ä/ü\\xc2\\x9b.png (is cut short)", 1, true), text)
+      assert.falsy(text:find "\27")
+    end
+    assert.truthy(tostring(set:describe()):find("esc\\x1b[31m: 1, ä: 3", 1, true))
+    shell.remove(folder)
+  end)
+
   it("says what is wrong with its options", function()
     refuses("no such file or folder", gan.data.folder, files .. "nowhere")
     refuses("option 'size'", gan.data.folder, { files .. "pictures", size = 0 })

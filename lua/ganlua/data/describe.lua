@@ -37,7 +37,7 @@ function Description:__tostring()
     check.shape_text(self.shape), self.examined ~= self.count and (", %d examined"):format(self.examined) or "")
   if self.classes then
     line("classes", "%s", list_text(self.classes, 20, function(class)
-      return ("%s: %d"):format(class.name, class.count)
+      return ("%s: %d"):format(check.printable(class.name), class.count)
     end))
   end
   if self.sizes then
@@ -51,7 +51,7 @@ function Description:__tostring()
     list_text(self.duplicates, 3, function(group) return "{" .. list_text(group, 4, tostring) .. "}" end)))
   if self.skipped and #self.skipped > 0 then
     line("skipped", "%s", list_text(self.skipped, 10, function(file)
-      return ("%s (%s)"):format(file.name, file.reason)
+      return ("%s (%s)"):format(check.printable(file.name), file.reason)
     end))
   end
   if self.grid then line("grid", "description.grid:save(\"grid.png\") shows %d of them", self.shown) end

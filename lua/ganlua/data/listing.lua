@@ -184,7 +184,7 @@ function listing.check_any(list, path)
   if #list.paths > 0 then return end
   local first = list.skipped[1]
   check.fail("%s: no pictures here (PNG, JPEG, IDX or CIFAR files): %d other files, %d hidden ones, %d refused%s", path,
-    list.foreign, list.hidden, #list.skipped, first and (" (%s: %s)"):format(first.name, first.reason) or "")
+    list.foreign, list.hidden, #list.skipped, first and (" (%s: %s)"):format(check.printable(first.name), first.reason) or "")
 end
 
 return listing

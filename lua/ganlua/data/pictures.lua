@@ -108,7 +108,7 @@ local function summarise(set, list)
   if list.foreign > 0 then parts[#parts + 1] = plural(list.foreign, "other file", "other files") .. " passed over" end
   local names = {}
   for i = 1, math.min(#list.skipped, 10) do
-    names[i] = ("%s (%s)"):format(list.skipped[i].name, list.skipped[i].reason)
+    names[i] = ("%s (%s)"):format(check.printable(list.skipped[i].name), list.skipped[i].reason)
   end
   if #list.skipped > 10 then names[11] = ("and %s more"):format(thousands(#list.skipped - 10)) end
   if #names > 0 then
