@@ -183,8 +183,9 @@ end
 function listing.check_any(list, path)
   if #list.paths > 0 then return end
   local first = list.skipped[1]
+  local why = first and (" (%s: %s)"):format(check.printable(first.name), first.reason) or ""
   check.fail("%s: no pictures here (PNG, JPEG, IDX or CIFAR files): %d other files, %d hidden ones, %d refused%s", path,
-    list.foreign, list.hidden, #list.skipped, first and (" (%s: %s)"):format(check.printable(first.name), first.reason) or "")
+    list.foreign, list.hidden, #list.skipped, why)
 end
 
 return listing
