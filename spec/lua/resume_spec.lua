@@ -125,6 +125,16 @@ local function survives_every_cut(schedule, changes)
 end
 
 describe("a run that was cut off and is unchanged", function()
+  it("ends with the bytes of the uncut one, on pictures that are decoded when they are wanted", function()
+    local files = debug.getinfo(1, "S").source:match "^@(.*/)" .. "files/pictures"
+    local _, calls = survives_every_cut(gan.schedule.alternate { iterations = 6 }, function()
+      local changes = plain_networks()
+      changes.data = gan.data.folder { files, size = 4, channels = 1, cache = 0 }
+      return changes
+    end)
+    assert.is_true(calls >= 10)
+  end)
+
   it("ends with the bytes of the uncut one: alternate, cut at each of 60 moves", function()
     assert.equal(60, (survives_every_cut(gan.schedule.alternate { discriminator = 2, iterations = 20 })))
   end)

@@ -24,6 +24,8 @@ open(os.path.join(out, 'interlaced.png'), 'wb').write(interlaced(g))
 smooth = Image.fromarray(grad(16, 16))
 s(smooth, 'rgb.jpg', quality=95, subsampling=0); s(smooth.convert('L'), 'grey.jpg', quality=95)
 s(smooth.convert('CMYK'), 'cmyk.jpg', quality=95); s(smooth, 'progressive.jpg', quality=95, progressive=True, subsampling=0)
+c = bytearray(open(os.path.join(out, 'cmyk.jpg'), 'rb').read()); c[c.find(b'Adobe') + 11] = 2  # the same numbers, said to be YCCK
+open(os.path.join(out, 'ycck.jpg'), 'wb').write(c)
 ex = Image.Exif(); ex[0x0112] = 6
 s(Image.fromarray(grad(16, 24)), 'turned.jpg', quality=95, subsampling=0, exif=ex)
 s(Image.fromarray(grad(40, 20)), 'tall.png'); s(Image.fromarray(grad(3, 5)), 'tiny.png')
