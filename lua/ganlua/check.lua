@@ -31,7 +31,7 @@ function check.shape_text(shape)
   return #shape == 0 and "scalar" or table.concat(shape, "x")
 end
 
---- A name that comes from outside (a file in a stranger's archive) as it can be shown: one line, and nothing in it that a
+--- A name that comes from outside (a file in a stranger's archive) as it can be shown: in one line, with nothing that a
 --- terminal obeys. "\n" for a line break, "\xff" for what is no UTF-8.
 ---@param name string
 ---@return string

@@ -198,6 +198,14 @@ describe("a zip of pictures", function()
     assert.is_true(gan.memory().peak - before < 8 << 20)
   end)
 
+  it("may be of the kind that holds more than 4 GB", function()
+    local set = gan.data.open(files .. "wide.zip")
+    assert.equal(1, set:size())
+    assert.equal(0, (set:batch(1)[1] - gan.image.load(files .. "pictures/rgb.png")):abs():max():item())
+    refuses("wide_lost.zip: damaged zip: its 64-bit directory is said to lie beyond the file", gan.data.open,
+      files .. "wide_lost.zip")
+  end)
+
   it("is refused where it is cut short", function()
     refuses("cut.zip: not a zip, or cut short", gan.data.open, files .. "cut.zip")
   end)

@@ -19,3 +19,18 @@ open(os.path.join(out, 'cut.zip'), 'wb').write(b[:len(b) * 2 // 3])
 with zipfile.ZipFile(os.path.join(out, 'bomb.zip'), 'w') as z:
     z.writestr(zipfile.ZipInfo('good.png'), r('rgb.png'), compress_type=8)
     z.writestr(zipfile.ZipInfo('bomb.png'), r('huge.png') + b'\0' * 30_000_000, compress_type=8)
+def zip64(at, **wrong):  # every number that may be is 64 bits wide, as in archives of more than 4 GB
+    import struct, zlib
+    d = open(os.path.join(at, 'pictures/rgb.png'), 'rb').read()
+    p = zlib.compressobj(9, zlib.DEFLATED, -15); p = p.compress(d) + p.flush()
+    n, m, f = b'wide.png', 0xffffffff, struct.pack
+    local = f('<4sHHHHHIIIHH', b'PK\3\4', 45, 0, 8, 0, 33, zlib.crc32(d), m, m, len(n), 20) + n + f('<HHQQ', 1, 16, len(d), len(p)) + p
+    entry = f('<4sHHHHHHIIIHHHHHII', b'PK\1\2', 45, 45, 0, 8, 0, 33, zlib.crc32(d), m, m, len(n), 28, 0, 0, 0, 0, m) + n
+    entry += f('<HHQQQ', 1, 24, len(d), len(p), 0)
+    end = f('<4sQHHIIQQQQ', b'PK\6\6', 44, 45, 45, 0, 0, 1, 1, len(entry), len(local))
+    locator = f('<4sIQI', b'PK\6\7', 0, wrong.get('end', len(local) + len(entry)), 1)
+    return local + entry + end + locator + f('<4sHHHHIIH', b'PK\5\6', 0, 0, 0xffff, 0xffff, m, m, 0)
+import os
+here = os.path.dirname(os.path.abspath(__file__))
+open(os.path.join(here, 'wide.zip'), 'wb').write(zip64(here))
+open(os.path.join(here, 'wide_lost.zip'), 'wb').write(zip64(here, end=1 << 40))
