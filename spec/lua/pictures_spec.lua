@@ -246,6 +246,25 @@ describe("numpy's arrays", function()
     end
   end)
 
+  it("have whole numbers from 0 as labels, or are refused", function()
+    local folder = shell.folder()
+    local function written(name, kind, shape, content)
+      local head = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s,), }\n"):format(kind, shape)
+      local path = folder .. "/" .. name
+      local file = assert(io.open(path, "wb"))
+      file:write("\x93NUMPY\1\0", string.pack("<s2", head), content)
+      file:close()
+      return path
+    end
+    local images = written("images.npy", "|u1", "3, 2, 2", ("\0"):rep(12))
+    local function labels(last) return written("labels.npy", "<f4", "3", string.pack("<fff", 0, 1, last)) end
+    for last, text in pairs { [0.5] = "label 3 is 0.5", [-1] = "label 3 is -1", [65536] = "label 3 is 65536" } do
+      refuses(text, gan.data.npy, { images, labels = labels(last) })
+    end
+    assert.equal(3, #gan.data.npy { images, labels = labels(2) }.classes)
+    shell.remove(folder)
+  end)
+
   it("are refused where they are no numbers", function()
     refuses("numbers of type '<c8' are not read", gan.data.npy, { files .. "npy/complex.npy" })
     refuses("no such file", gan.data.npy, { files .. "npy/none.npy" })

@@ -148,12 +148,13 @@ local function read_labels(array, count)
     check.fail("%s: %s labels for %d examples", array.name, check.shape_text(shape), count)
   end
   local labels = array.all():reshape(count)
-  local highest = labels:max():item()
-  if labels:min():item() < 0 or highest >= 1 << 16 or not labels:eq(labels:clamp(0, 1 << 16)):min():item() == 1 then
-    check.fail("%s: labels must be whole numbers from 0, got %g to %g", array.name, labels:min():item(), highest)
+  for i, label in ipairs(labels:totable()) do
+    if not (label >= 0 and label < 1 << 16 and label % 1 == 0) then
+      check.fail("%s: label %d is %g, wanted whole numbers from 0 to 65535", array.name, i, label)
+    end
   end
   local classes = {}
-  for label = 0, highest // 1 do classes[label + 1] = ("%d"):format(label) end
+  for label = 0, labels:max():item() // 1 do classes[label + 1] = ("%d"):format(label) end
   return labels, classes
 end
 
