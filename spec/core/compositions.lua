@@ -278,7 +278,7 @@ return function(core, gan)
 
   -- ---- Layers made of several ops ----
 
-  local samples = numbers({4, 2, 1, 4}, 23)
+  local samples = numbers({4, 2, 2, 4}, 23) -- of two pixels alone a normalisation makes 1 and -1, whatever they are
   for _, make in ipairs {
     { "group_norm", { groups = 2, affine = false } }, { "instance_norm", {} }, { "pixel_norm", {} },
     { "maxout", { pieces = 2 } }, { "minibatch_stddev", { group = 2 } },

@@ -52,14 +52,22 @@ local function alive()
   return core.memory().tensors
 end
 
+-- How many tensors more are alive after f than before.
+local function growth(f)
+  local before = alive()
+  f()
+  return alive() - before
+end
+
 local faults = {
   ["memory runs out"] = { set = core.fail_allocations, says = "memory", least = 40 },
   ["it is cancelled"] = { set = core.cancel_after, says = "cancelled", least = 20 },
 }
 
--- Runs f with a fault at point 1, 2, 3 ... until it succeeds; `state()` is what must not change. What is left over
--- stays left over, so tensors are counted now and then: in a large heap that takes its time.
-local function exhaust(fault, state, f)
+-- Runs f with a fault at point 1, 2, 3 ... until it succeeds; `state()` is what must not change. What a point leaves
+-- over stays left over, so tensors are counted at every twentieth point (it takes its time in a large heap), and after
+-- the success, which itself adds `more`: what it adds where nothing went wrong.
+local function exhaust(fault, state, f, more)
   local before, tensors, n = state(), alive(), 0
   while true do
     n = n + 1
@@ -68,6 +76,8 @@ local function exhaust(fault, state, f)
     fault.set(0)
     if ok then
       assert(before ~= state(), "the move changed nothing")
+      local now = alive()
+      assert(now == tensors + more, ("in the end: %d tensors were alive, now %d"):format(tensors + more, now))
       return n - 1
     end
     assert(type(message) == "string" and message:lower():find(fault.says, 1, true), ("point %d: %s"):format(n, message))
@@ -100,13 +110,16 @@ describe("where", function()
   for what, fault in pairs(faults) do
     for name, move in pairs(moves) do
       it(("%s in %s, all is as before"):format(what, name), function()
-        local run = make(move[2])
-        local function play() move[1](run.game) end
-        for _ = 1, 2 do -- what is made once is made; R1 is due again
-          run.game:discriminator()
-          run.game:generator()
+        local run, twin = make(move[2]), make(move[2])
+        for _, each in ipairs { run, twin } do
+          for _ = 1, 2 do -- what is made once is made; R1 is due again
+            each.game:discriminator()
+            each.game:generator()
+          end
         end
-        assert.is_true(exhaust(fault, function() return snapshot(run) end, play) > fault.least)
+        local more = growth(function() move[1](twin.game) end)
+        local points = exhaust(fault, function() return snapshot(run) end, function() move[1](run.game) end, more)
+        assert.is_true(points > fault.least)
       end)
     end
   end
@@ -118,23 +131,33 @@ describe("where", function()
       run.game:discriminator()
     end
     for _, name in ipairs { "discriminator", "generator", "both" } do
-      whole.game[name](whole.game)
+      local more = growth(function() whole.game[name](whole.game) end)
       exhaust(faults["it is cancelled"], function() return snapshot(broken) end, function()
         broken.game[name](broken.game)
-      end)
+      end, more)
       assert.is_true(snapshot(whole) == snapshot(broken))
     end
   end)
 
   it("memory runs out in a load, nothing is loaded", function()
     local path = folder .. "/a.safetensors"
-    local run, other = make(gan.optim.adam {}), make(gan.optim.adam {})
-    run.game:both()
-    run:save(path)
+    do -- in frames of their own, which are gone when tensors are counted
+      local saved = make(gan.optim.adam {})
+      saved.game:both()
+      saved:save(path)
+    end
+    local function added_by_a_load()
+      local twin = make(gan.optim.adam {})
+      return growth(function() twin:load(path) end)
+    end
+    added_by_a_load()
+    local more, other = added_by_a_load(), make(gan.optim.adam {})
     local count = exhaust(faults["memory runs out"], function() return snapshot(other) end, function()
       other:load(path)
-    end)
+    end, more)
     assert.is_true(count > 10)
+    local run = make(gan.optim.adam {})
+    run.game:both()
     assert.is_true(snapshot(run) == snapshot(other))
   end)
 
@@ -145,7 +168,7 @@ describe("where", function()
     run.game:both()
     local count = exhaust(faults["memory runs out"], function() return core.read_file(path) end, function()
       run:save(path)
-    end)
+    end, 0)
     assert.is_true(count > 10)
     for _, name in ipairs(core.list_directory(folder)) do assert.is_nil(name:find "%.ganlua") end
   end)
