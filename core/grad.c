@@ -75,8 +75,7 @@ static void check_versions(gan_context *ctx, gan_tensor *t)
 {
     const gan_node *node = t->node;
     for (int i = 0; i < node->count; i++)
-        if (i < GAN_MOST_SAVED && (node->op->saves & GAN_SAVES_INPUT(i)) &&
-            node->inputs[i].version != node->inputs[i].tensor->storage->version)
+        if (gan_reads_input(node->op, i) && node->inputs[i].version != node->inputs[i].tensor->storage->version)
             gan_fail(ctx, GAN_ERROR_ARGUMENT,
                      "grad: input %d of %s, a tensor of shape %s, was changed in place after it was used", i + 1,
                      node->op->name, GAN_TEXT(node->inputs[i].tensor->shape));

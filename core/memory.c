@@ -363,11 +363,6 @@ gan_tensor *gan_view(gan_tensor *t, gan_shape shape)
     return view;
 }
 
-static bool reads_input(const gan_op *op, int i)
-{
-    return i < GAN_MOST_SAVED && (op->saves & GAN_SAVES_INPUT(i));
-}
-
 gan_tensor *gan_record(gan_tensor *y, const gan_op *op, gan_attributes at, int count, gan_tensor *const inputs[])
 {
     gan_context *ctx = y->ctx;
@@ -384,7 +379,7 @@ gan_tensor *gan_record(gan_tensor *y, const gan_op *op, gan_attributes at, int c
     for (int i = 0; i < count; i++) {
         node->inputs[i].tensor = gan_retain(inputs[i]);
         node->inputs[i].version = inputs[i]->storage->version;
-        inputs[i]->idle += !reads_input(op, i);
+        inputs[i]->idle += !gan_reads_input(op, i);
     }
     y->node = node;
     return y;
@@ -411,7 +406,7 @@ static gan_tensor *free_node(gan_node *node, gan_tensor *chain)
 {
     for (int i = 0; i < node->count; i++) {
         gan_tensor *input = node->inputs[i].tensor;
-        input->idle -= !reads_input(node->op, i);
+        input->idle -= !gan_reads_input(node->op, i);
         if (--input->references == 0) {
             input->next = chain;
             chain = input;

@@ -69,6 +69,11 @@ struct gan_op {
 #define GAN_SAVES_OUTPUT   (1u << 31)
 enum { GAN_MOST_SAVED = 31 }; /* of an op with more inputs (concat), those beyond are never read */
 
+static inline bool gan_reads_input(const gan_op *op, int i)
+{
+    return i < GAN_MOST_SAVED && (op->saves & GAN_SAVES_INPUT(i));
+}
+
 /* ---- Context (memory.c) ---- */
 
 enum { GAN_SIZE_CLASSES = 192, GAN_MESSAGE = 1024 };

@@ -84,6 +84,12 @@ static gan_tensor *bytes_for(gan_context *ctx, size_t bytes)
     return gan_from(ctx, GAN_SHAPE((int64_t)((bytes + sizeof(gan_real) - 1) / sizeof(gan_real))), NULL);
 }
 
+/* A byte of a picture as a number from -1 to 1. */
+static gan_real number_of(int byte)
+{
+    return (gan_real)(byte * 2.0 / 255 - 1);
+}
+
 static size_t rounded(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;
@@ -343,7 +349,7 @@ gan_tensor *gan_album_heads(gan_album *a)
     gan_real *to = gan_write(t);
     for (int64_t i = 0; i < a->count; i++, to += 3) {
         gan_picture_head head = a->items[i].head;
-        bool turned = head.orientation >= 5;
+        bool turned = gan_picture_turned(&head);
         to[0] = (gan_real)(turned ? head.width : head.height);
         to[1] = (gan_real)(turned ? head.height : head.width);
         to[2] = head.colour;
@@ -639,7 +645,7 @@ gan_tensor *gan_album_read(gan_album *a, gan_tensor *places)
     gan_tensor *t = gan_from(a->ctx, GAN_SHAPE(count, a->wish.height, a->wish.width, a->wish.channels), NULL);
     struct reading r = {.album = a, .places = wanted, .to = gan_write(t)};
     for (int byte = 0; byte < 256; byte++)
-        r.table[byte] = (gan_real)(byte * 2.0 / 255 - 1);
+        r.table[byte] = number_of(byte);
     struct job own = {0};
     if (!all_cached(a, count, wanted)) {
         r.job = find_job(a, count, wanted);
@@ -665,7 +671,7 @@ gan_tensor *gan_picture_decode(gan_context *ctx, const uint8_t *bytes, size_t si
     char reason[GAN_REASON];
     if (!gan_picture_look(bytes, size, &head, reason))
         gan_fail(ctx, GAN_ERROR_IO, "%s: %s", name, reason);
-    bool turned = head.orientation >= 5;
+    bool turned = gan_picture_turned(&head);
     gan_picture_wish wish = {turned ? head.width : head.height, turned ? head.height : head.width, head.colour ? 3 : 1};
     size_t each = (size_t)(wish.height * wish.width * wish.channels);
     gan_tensor *t = gan_from(ctx, GAN_SHAPE(wish.height, wish.width, wish.channels), NULL);
@@ -681,6 +687,6 @@ gan_tensor *gan_picture_decode(gan_context *ctx, const uint8_t *bytes, size_t si
         gan_fail(ctx, GAN_ERROR_IO, "%s: %s", name, reason);
     gan_real *to = gan_write(t);
     for (size_t i = 0; i < each; i++)
-        to[i] = (gan_real)(pixels[i] * 2.0 / 255 - 1);
+        to[i] = number_of(pixels[i]);
     return t;
 }

@@ -170,30 +170,25 @@ void gan_resizer_row(gan_resizer *r, const uint8_t *row)
 
 /* ---- Turning ---- */
 
-static bool exchanges_sides(int orientation)
-{
-    return orientation >= 5;
-}
-
 /* Where the pixel at row i, column j of the upright picture lies in the stored one, of height x width. */
-static int64_t stored_at(int orientation, int64_t i, int64_t j, int64_t height, int64_t width)
+static int64_t stored_at(const gan_picture_head *head, int64_t i, int64_t j, int64_t height, int64_t width)
 {
     /* Whether the stored rows and columns run against the upright ones that they lie along. */
     static const bool rows_back[] = {[3] = true, [4] = true, [6] = true, [7] = true, [8] = false};
     static const bool columns_back[] = {[2] = true, [3] = true, [7] = true, [8] = true};
-    int64_t row = exchanges_sides(orientation) ? j : i, column = exchanges_sides(orientation) ? i : j;
-    return (rows_back[orientation] ? height - 1 - row : row) * width +
-           (columns_back[orientation] ? width - 1 - column : column);
+    bool turned = gan_picture_turned(head);
+    int64_t row = turned ? j : i, column = turned ? i : j;
+    return (rows_back[head->orientation] ? height - 1 - row : row) * width +
+           (columns_back[head->orientation] ? width - 1 - column : column);
 }
 
-static void turn(int orientation, const uint8_t *stored, gan_picture_wish upright, uint8_t *out)
+static void turn(const gan_picture_head *head, const uint8_t *stored, gan_picture_wish upright, uint8_t *out)
 {
-    bool exchanged = exchanges_sides(orientation);
-    int64_t height = exchanged ? upright.width : upright.height, width = exchanged ? upright.height : upright.width;
+    bool turned = gan_picture_turned(head);
+    int64_t height = turned ? upright.width : upright.height, width = turned ? upright.height : upright.width;
     for (int64_t i = 0; i < upright.height; i++)
         for (int64_t j = 0; j < upright.width; j++, out += upright.channels)
-            memcpy(out, stored + stored_at(orientation, i, j, height, width) * upright.channels,
-                   (size_t)upright.channels);
+            memcpy(out, stored + stored_at(head, i, j, height, width) * upright.channels, (size_t)upright.channels);
 }
 
 /* ---- EXIF ---- */
@@ -276,7 +271,7 @@ bool gan_picture_read(const uint8_t *bytes, size_t size, const gan_picture_head 
                       uint8_t *out, char reason[GAN_REASON])
 {
     gan_picture_wish stored = wish;
-    if (exchanges_sides(head->orientation))
+    if (gan_picture_turned(head))
         stored.height = wish.width, stored.width = wish.height;
     uint8_t *to = out;
     if (head->orientation != 1) {
@@ -290,7 +285,7 @@ bool gan_picture_read(const uint8_t *bytes, size_t size, const gan_picture_head 
                                                 : gan_jpeg_read(bytes, size, head, stored, to, reason);
     if (to != out) {
         if (done)
-            turn(head->orientation, to, wish, out);
+            turn(head, to, wish, out);
         free(to);
     }
     return done;

@@ -25,6 +25,12 @@ typedef struct gan_picture_head {
     size_t need; /* bytes that reading it may take beside its own */
 } gan_picture_head;
 
+/* Whether upright it is as wide as it is high when stored. */
+static inline bool gan_picture_turned(const gan_picture_head *head)
+{
+    return head->orientation >= 5;
+}
+
 /* Looks at the head of a PNG or JPEG, of which size bytes are there. False, with the reason, for anything else. */
 bool gan_picture_look(const uint8_t *bytes, size_t size, gan_picture_head *head, char reason[GAN_REASON]);
 

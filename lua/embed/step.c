@@ -126,13 +126,11 @@ void ganlua_on_progress(ganlua *gl, ganlua_progress_callback *callback, void *us
 
 /* ---- Starting and stepping ---- */
 
-/* Closes what was started, with its to-be-closed variables. */
+/* Nothing is started any more: pushes the thread of what was, which lives as long as it is on the stack. */
 static void forget_script(lua_State *L, ganlua *gl)
 {
-    lua_State *script = gl->script;
     gl->script = NULL;
-    if (script)
-        lua_resetthread(script);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &script_key);
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &script_key);
 }
@@ -140,7 +138,10 @@ static void forget_script(lua_State *L, ganlua *gl)
 static int start_protected(lua_State *L)
 {
     ganlua *gl = ganlua_of(L);
+    lua_State *before = gl->script;
     forget_script(L, gl);
+    if (before)
+        lua_resetthread(before); /* closes what is to be closed */
     lua_State *script = lua_newthread(L);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &script_key);
@@ -184,16 +185,12 @@ static int step_protected(lua_State *L)
         return 0;
     }
     /* From here on it has ended, whatever its error value does when it is asked for its text. */
-    gl->script = NULL;
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &script_key);
-    lua_pushthread(script);
-    lua_xmove(script, L, 1); /* which keeps it until the end of this call */
+    forget_script(L, gl);
     if (status == LUA_OK)
         return 0;
     luaL_traceback(L, script, NULL, 0);
     lua_xmove(script, L, 1);
-    lua_resetthread(script); /* closes what is to be closed */
+    lua_resetthread(script);
     luaL_checkstack(L, 3, NULL);
     const char *message = luaL_tolstring(L, -1, NULL);
     lua_pushfstring(L, "%s\n%s", message, lua_tostring(L, -3));
