@@ -4,16 +4,21 @@
 -- ones. Pictures are N x H x W x C in [-1, 1], labels count from 0. Batches follow the seed (see data/source.lua).
 
 local check = require "ganlua.check"
-local cifar = require "ganlua.data.cifar"
 local core = require "ganlua.core"
-local from = require "ganlua.data.from"
 local idx = require "ganlua.data.idx"
-local npy = require "ganlua.data.npy"
-local pictures = require "ganlua.data.pictures"
 local points = require "ganlua.data.points"
 local source = require "ganlua.data.source"
 
 local data = {}
+
+-- What reads formats is loaded when a script needs it.
+local reader = setmetatable({}, { __index = function(readers, name)
+  local modules = {
+    cifar = "ganlua.data.cifar", from = "ganlua.data.from", npy = "ganlua.data.npy", pictures = "ganlua.data.pictures",
+  }
+  readers[name] = require(modules[name])
+  return readers[name]
+end })
 
 --- Pictures from IDX files (MNIST's format), gzipped or not.
 ---@param options { images: string, labels: string? }
@@ -103,7 +108,7 @@ function data.folder(options)
     channels = { is = function(value) return value == 1 or value == 3 end, wanted = "1 (grey) or 3 (colour)" },
     cache = { type = "integer", min = 0 },
   })
-  return pictures.open(given.path, given)
+  return reader.pictures.open(given.path, given)
 end
 
 --- CIFAR-10's or CIFAR-100's binary files (data_batch_1.bin ..., train.bin), from their folder or one of them.
@@ -111,7 +116,7 @@ end
 function data.cifar10(options)
   local path = with_path("data.cifar10", options, {}).path
   local is_folder = core.is_directory(path)
-  local set = is_folder and cifar.open_folder(path) or not is_folder and cifar.open_file(path)
+  local set = is_folder and reader.cifar.open_folder(path) or not is_folder and reader.cifar.open_file(path)
   if set then return set end
   check.fail("data.cifar10: %s: no CIFAR binaries here (data_batch_1.bin ..., test_batch.bin, train.bin)", path)
 end
@@ -129,7 +134,7 @@ function data.npy(options)
         and range[1] < range[2]
     end, wanted = "{lowest, highest}" },
   })
-  return npy.open(given.path, given)
+  return reader.npy.open(given.path, given)
 end
 
 --- The user's own data: read(i) gives example i, from 1: a tensor or nested numbers, all of one shape, and a label (a
@@ -145,7 +150,7 @@ function data.from(read, options)
     count = { type = "integer", min = 1 },
     classes = { type = "table" },
   })
-  return from.open(read, given.count or math.huge, given.classes)
+  return reader.from.open(read, given.count or math.huge, given.classes)
 end
 
 --- A data set from a tensor whose first dimension counts the examples, and labels (from 0) where there are any. What
@@ -178,15 +183,15 @@ local built_in = { glyphs = data.glyphs, ring = data.ring, grid = data.grid, spi
 -- What a file is, by its first bytes.
 local function open_file(path)
   local start = core.file_slice(path, 0, math.min(core.file_size(path), 6))
-  if start == "\x93NUMPY" then return npy.open(path, {}) end
+  if start == "\x93NUMPY" then return reader.npy.open(path, {}) end
   if start:sub(1, 4) == "PK\3\4" or start:sub(1, 4) == "PK\5\6" then
-    if path:lower():find "%.npz$" then return npy.open(path, {}) end
-    return pictures.open(path, {})
+    if path:lower():find "%.npz$" then return reader.npy.open(path, {}) end
+    return reader.pictures.open(path, {})
   end
   if start:find "^\x89PNG" or start:find "^\xff\xd8\xff" then
     check.fail("data.open: %s is one picture: name the folder that it lies in, or use gan.image.load", path)
   end
-  return cifar.open_file(path) or idx.open_file(path)
+  return reader.cifar.open_file(path) or idx.open_file(path)
 end
 
 --- Opens what `path` names, and finds out what it is: a built-in data set ("glyphs", "ring", "grid", "spiral"); a
@@ -199,7 +204,7 @@ function data.open(path)
   end
   if built_in[path] then return built_in[path]() end
   if core.is_directory(path) then
-    return idx.open_folder(path) or cifar.open_folder(path) or pictures.open(path, {})
+    return idx.open_folder(path) or reader.cifar.open_folder(path) or reader.pictures.open(path, {})
   end
   if not core.exists(path) then
     check.fail("data.open: %s: no such file or folder%s", path,

@@ -6,7 +6,6 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
-local describe = require "ganlua.data.describe"
 local streams = require "ganlua.streams"
 
 local Source = {}
@@ -114,7 +113,7 @@ function Source:describe(most)
   if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
     check.fail("data:describe: wanted how many examples to examine at most, got %s", check.describe(most))
   end
-  return describe.set(self, most)
+  return require("ganlua.data.describe").set(self, most)
 end
 
 function Source:__tostring()
