@@ -14,6 +14,12 @@ function progress.write(text)
   io.flush()
 end
 
+--- Whether that is a terminal, on which a line may be written anew.
+---@return boolean
+function progress.on_terminal()
+  return not core.tell and core.is_terminal "stdout"
+end
+
 local Progress = {}
 Progress.__index = Progress
 
@@ -23,7 +29,7 @@ local terminal_pause, pipe_pause = 0.1, 5
 ---@param options { silent: boolean?, terminal: boolean?, width: integer?, write: function?, clock: function? }
 function progress.new(options)
   local terminal = options.terminal
-  if terminal == nil then terminal = not core.tell and core.is_terminal "stdout" end
+  if terminal == nil then terminal = progress.on_terminal() end
   local self = setmetatable({
     silent = options.silent,
     terminal = terminal,

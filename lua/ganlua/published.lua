@@ -3,6 +3,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local generate = require "ganlua.generate"
 local nn_module = require "ganlua.nn.module"
 local streams = require "ganlua.streams"
 
@@ -61,13 +62,6 @@ local function draw(latent, n)
   return z
 end
 
--- In eval mode, and without a graph.
-local function apply(network, z)
-  local _ <close> = network:modes()
-  network:eval()
-  return network(z)
-end
-
 --- n samples of a network, or of the last run's generator (its average where there is one).
 ---@param name string?
 ---@param n integer
@@ -75,7 +69,7 @@ end
 ---@return ganlua.tensor
 function published.sample(name, n, z)
   local found = find(name)
-  return core.no_grad(apply, found.network, z or core.no_grad(draw, found.latent, n))
+  return core.no_grad(generate, found.network, z or core.no_grad(draw, found.latent, n))
 end
 
 --- The shape of one sample, and the numbers of its latent (0 where a function draws them).

@@ -6,6 +6,7 @@ local check = require "ganlua.check"
 local checkpoint = require "ganlua.checkpoint"
 local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
+local generate = require "ganlua.generate"
 local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
@@ -20,18 +21,9 @@ function Output:moment()
   return ("%d %d %d"):format(self.game.iteration, players.discriminator.moves, players.generator.moves)
 end
 
--- How many samples are made at a time: bounds the memory that many of them take.
-local sample_batch = 250
-
--- Samples for given latents: the average where there is one, in eval mode.
+-- Samples for given latents, of the average where there is one.
 function Output:generate(z)
-  local network, parts, count = self.ema or self.generator, {}, z:shape()[1]
-  local _ <close> = network:modes()
-  network:eval()
-  for first = 1, count, sample_batch do
-    parts[#parts + 1] = network(z:narrow(1, first, math.min(sample_batch, count - first + 1)))
-  end
-  return #parts == 1 and parts[1] or core.concat(parts, 1)
+  return generate(self.ema or self.generator, z)
 end
 
 --- New samples: from the moving average where there is one, in eval mode, without a graph.

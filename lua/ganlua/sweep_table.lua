@@ -194,7 +194,6 @@ function sweep_table.conclude(self)
   core.write_file(self.folder .. "/table.json", core.json_encode(result))
   draw(self, result, groups)
   progress.write(self.folder .. "/table.csv, table.json and curves.png have it\n")
-  io.flush()
   return result
 end
 
@@ -207,7 +206,7 @@ Progress.__index = Progress
 function sweep_table.progress(self)
   return setmetatable({
     sweep = self, lines = 0, last = 0,
-    terminal = not core.tell and core.is_terminal "stdout" and #groups_of(self) <= 30,
+    terminal = progress.on_terminal() and #groups_of(self) <= 30,
   }, Progress)
 end
 
@@ -228,7 +227,6 @@ function Progress:ended(task)
   local outcome = task.status == "failed" and "failed: " .. task.why
     or ("%s  %.0f s"):format(value_of(self_sweep, task), task.seconds)
   progress.write(("%d/%d  %s  %s\n"):format(done, #self_sweep.tasks, task.key, outcome))
-  io.flush()
 end
 
 function Progress:clear()
@@ -254,7 +252,6 @@ function Progress:show()
   self:clear()
   local width = core.terminal_width() - 1
   for _, line in ipairs(aligned(lines)) do progress.write(line:sub(1, width) .. "\n") end
-  io.flush()
   self.lines = #lines
 end
 

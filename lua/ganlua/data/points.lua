@@ -6,12 +6,16 @@ local streams = require "ganlua.streams"
 
 local points = {}
 
--- n points, each around a centre drawn at random, and the centres' numbers from 0.
-local function draw(centres, std, n)
-  local count = centres:shape()[1]
+-- n whole numbers from 0 to count - 1.
+local function draw_labels(count, n)
   local labels = core.rand(n):totable()
   for i = 1, n do labels[i] = labels[i] * count // 1 end
-  labels = core.tensor(labels)
+  return core.tensor(labels)
+end
+
+-- n points, each around a centre drawn at random, and the centres' numbers from 0.
+local function draw(centres, std, n)
+  local labels = draw_labels(centres:shape()[1], n)
   return centres:index(1, labels + 1) + core.randn(n, 2) * std, labels
 end
 
@@ -52,9 +56,7 @@ end
 
 -- n points along `arms` arms, each turning once around 0 on its way out; the arms' numbers from 0 are the labels.
 local function draw_spiral(arms, std, n)
-  local labels = core.rand(n):totable()
-  for i = 1, n do labels[i] = labels[i] * arms // 1 end
-  labels = core.tensor(labels)
+  local labels = draw_labels(arms, n)
   local way = core.rand(n):sqrt() -- evenly spread along an arm, whose length grows with the square
   local angle = (way + labels / arms) * (2 * math.pi)
   local on_arm = core.concat({ (way * angle:cos()):reshape(n, 1), (way * angle:sin()):reshape(n, 1) }, 2)

@@ -2,6 +2,8 @@
 -- channels, its channels side by side; all loops that matter run over numbers that lie side by side, and compilers
 -- vectorise them.
 
+local filled = require("ganlua.export.c_templates").filled
+
 local kernels = {}
 
 --- Their order in the file; each names those that it needs.
@@ -109,11 +111,10 @@ static void $NAME(float *y, const float *x, const float *w, const float *bias, i
 ]]
 
 -- Of one input pixel, what a line of the kernel reaches lies side by side in y, and in W.
-text.conv_transpose2d = [[
-/* x is height x width x in, y is high x wide x out; W is kernel x in x kernel x out: what a pixel adds to a line of y
- * is one row. */
-static void conv_transpose2d(float *y, const float *x, const float *w, const float *bias, int height, int width, int in,
-                             int high, int wide, int out, int kernel, int stride, int pad)
+local conv_transpose2d = [[
+/* x is height x width x in, y is high x wide x out; W is $LAYOUT. */
+static void $NAME(float *y, const float *x, const float *w, const float *bias, int height, int width,
+                  int in, int high, int wide, int out, int kernel, int stride, int pad)
 {
     int h, v, i;
     start(y, bias, high * wide, out);
@@ -126,39 +127,11 @@ static void conv_transpose2d(float *y, const float *x, const float *w, const flo
             for (i = 0; i < kernel; i++) {
                 const int p = h * stride - pad + i;
                 if (p >= 0 && p < high)
-                    add_product(y + (p * wide + left + first) * out, x, w + (i * in * kernel + first) * out, in,
-                                (last - first) * out, kernel * out);
+                    $PRODUCT;
             }
         }
 }
 ]]
-
-text.conv_transpose2d_narrow = [[
-/* x is height x width x in, y is high x wide x out; W is kernel x kernel x out x in. */
-static void conv_transpose2d_narrow(float *y, const float *x, const float *w, const float *bias, int height, int width,
-                                    int in, int high, int wide, int out, int kernel, int stride, int pad)
-{
-    int h, v, i;
-    start(y, bias, high * wide, out);
-    for (h = 0; h < height; h++)
-        for (v = 0; v < width; v++, x += in) {
-            const int left = v * stride - pad;
-            const int first = left < 0 ? -left : 0, last = left + kernel > wide ? wide - left : kernel;
-            if (first >= last)
-                continue;
-            for (i = 0; i < kernel; i++) {
-                const int p = h * stride - pad + i;
-                if (p >= 0 && p < high)
-                    add_dots(y + (p * wide + left + first) * out, x, w + (i * kernel + first) * out * in, in,
-                             (last - first) * out, in);
-            }
-        }
-}
-]]
-
-local function filled(template, values)
-  return (template:gsub("%$(%u+)", values))
-end
 
 text.conv2d = filled(conv2d, { NAME = "conv2d", LAYOUT = "kernel x kernel x in x out",
   PRODUCT = "add_product(y, x + (h * width + left + first) * in, w + (i * kernel + first) * in * out,\n"
@@ -166,6 +139,15 @@ text.conv2d = filled(conv2d, { NAME = "conv2d", LAYOUT = "kernel x kernel x in x
 text.conv2d_narrow = filled(conv2d, { NAME = "conv2d_narrow", LAYOUT = "out x kernel x kernel x in",
   PRODUCT = "add_dots(y, x + (h * width + left + first) * in, w + (i * kernel + first) * in, (last - first) * in,\n"
     .. "                             out, kernel * kernel * in)" })
+
+text.conv_transpose2d = filled(conv_transpose2d, { NAME = "conv_transpose2d",
+  LAYOUT = "kernel x in x kernel x out: what a pixel adds to a line of y is one row",
+  PRODUCT = "add_product(y + (p * wide + left + first) * out, x, w + (i * in * kernel + first) * out, in,\n"
+    .. "                                (last - first) * out, kernel * out)" })
+text.conv_transpose2d_narrow = filled(conv_transpose2d, { NAME = "conv_transpose2d_narrow",
+  LAYOUT = "kernel x kernel x out x in",
+  PRODUCT = "add_dots(y + (p * wide + left + first) * out, x, w + (i * kernel + first) * out * in, in,\n"
+    .. "                             (last - first) * out, in)" })
 
 text.scale_shift = [[
 /* A factor and a term for each channel; y may be x. */
