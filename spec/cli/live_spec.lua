@@ -232,14 +232,15 @@ describe("Ctrl-C in a run on a terminal", function()
     end
 ]])
 
-  -- What one does: wait until `what` (a file that is there, or text on the screen), then press keys.
+  -- What one does: wait until `what` (a file that is there, or text on the screen), then press keys; leave when the
+  -- last word is on the screen, since `script` may drop what comes after its input has ended.
   local function press(steps)
     local lines = { "file() { until [ -e $1 ]; do sleep .05; done; }",
       "screen() { until grep -qF -- \"$1\" screen; do sleep .05; done; }" }
     for _, step in ipairs(steps) do
       lines[#lines + 1] = ("%s %s; printf %s"):format(step[1], shell.quote(step[2]), shell.quote(step[3]))
     end
-    lines[#lines + 1] = "file ended"
+    lines[#lines + 1] = "screen '-- ended --'"
     return table.concat(lines, "\n")
   end
 
@@ -249,7 +250,7 @@ describe("Ctrl-C in a run on a terminal", function()
     local cwd = shell.folder()
     shell.write(cwd .. "/script.lua", text)
     shell.write(cwd .. "/keys.sh", press(steps))
-    local command = ("TERM=dumb HOME=%s XDG_STATE_HOME= %s %s script.lua; echo exit code $? | tee ended"):format(
+    local command = ("TERM=dumb HOME=%s XDG_STATE_HOME= %s %s script.lua; echo exit code $?; echo -- ended --"):format(
       shell.quote(cwd), shell.quote(shell.ganlua), words)
     local result = shell.run({ "sh", "-c", ("sh keys.sh | script -qefc %s /dev/null > screen"):format(
       shell.quote(command)) }, { cwd = cwd })
