@@ -62,9 +62,21 @@ static bool is_product(const gan_conv *v)
 /* Fewer channels than half a vector has lanes waste most of a direct kernel's tile to the input. */
 enum { FEW_CHANNELS = 8 };
 
-static void compute(gan_context *ctx, const gan_conv *v)
+/* What multiplies: of the face's product, under one tap of the kernel where pictures are computed as they lie. */
+static const gan_products *products_for(const gan_context *ctx, const gan_conv *v)
+{
+    int64_t places = v->n * v->p * v->q, taps = v->kh * v->kw;
+    if (v->face == GAN_CONV_FORWARD)
+        return gan_products_for(ctx, places, v->o, v->c, taps);
+    if (v->face == GAN_CONV_INPUT)
+        return gan_products_for(ctx, places, v->c, v->o, taps);
+    return gan_products_for(ctx, v->c, v->o, places, taps);
+}
+
+static void compute(gan_context *ctx, gan_conv *v)
 {
     size_t mark = gan_pool_mark(ctx);
+    v->products = products_for(ctx, v);
     if (is_product(v)) {
         int64_t rows = v->n * v->p * v->q;
         if (v->face == GAN_CONV_FORWARD)
@@ -73,7 +85,7 @@ static void compute(gan_context *ctx, const gan_conv *v)
             gan_product(ctx, false, true, 1, rows, v->patch, v->o, v->y, v->weight, v->result);
         else
             gan_product(ctx, true, false, 1, v->patch, v->o, rows, v->x, v->y, v->result);
-    } else if (!ctx->products || v->n == 0 || v->c == 0 || v->o == 0 ||
+    } else if (!v->products || v->n == 0 || v->c == 0 || v->o == 0 ||
                (v->face == GAN_CONV_INPUT && v->c < FEW_CHANNELS)) {
         gan_conv_patches(ctx, v);
     } else {

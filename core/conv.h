@@ -17,6 +17,7 @@ typedef struct gan_conv {
     int64_t n, h, w, c, kh, kw, p, q, o; /* images, input, kernel, output's height and width, out channels */
     int64_t stride, pad;
     int64_t patch;                  /* kh kw c */
+    const gan_products *products;   /* what multiplies; NULL: OpenBLAS */
     const gan_real *x, *weight, *y; /* the two that are given */
     gan_real *result;               /* the third */
 } gan_conv;
@@ -24,7 +25,7 @@ typedef struct gan_conv {
 /* Each computes any convolution; they take scratch memory, and fail when cancelled. */
 /* Through matrices of patches (conv_patches.c): the reference, and the better one to an input of few channels. */
 void gan_conv_patches(gan_context *ctx, const gan_conv *v);
-/* Without them, by strips of the product kernel, which the kernel set must have (conv_direct.c). Not
+/* Without them, by strips of the product kernel, which there must be (conv_direct.c). Not
  * for empty pictures. */
 void gan_conv_direct(gan_context *ctx, const gan_conv *v);
 

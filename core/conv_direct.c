@@ -183,7 +183,7 @@ static int64_t filling(int64_t rows, int64_t across)
 static void pass(gan_context *ctx, const struct view *x)
 {
     const gan_conv *v = x->v;
-    struct pass w = {.ctx = ctx, .v = v, .products = ctx->products, .to = v->result};
+    struct pass w = {.ctx = ctx, .v = v, .products = v->products, .to = v->result};
     w.forward = v->face == GAN_CONV_FORWARD;
     w.kw = x->kw;
     w.pad = x->pad;
@@ -306,7 +306,7 @@ static void weights_job(void *work, int64_t begin, int64_t end)
 static void weights(gan_context *ctx, const struct view *x)
 {
     const gan_conv *v = x->v;
-    struct weights w = {.ctx = ctx, .v = v, .x = x, .products = ctx->products};
+    struct weights w = {.ctx = ctx, .v = v, .x = x, .products = v->products};
     w.tiles = v->kh * x->kw * pieces(x->c, w.products->rows);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;
     int64_t wanted = flops < GAN_WORTH_WAKING ? 1 : least(w.tiles, gan_threads(ctx) == 1 ? 1 : 2 * gan_threads(ctx));

@@ -160,7 +160,7 @@ static void input_job(void *work, int64_t begin, int64_t end)
 
 void gan_conv_patches(gan_context *ctx, const gan_conv *v)
 {
-    struct bands b = {.ctx = ctx, .v = v, .products = ctx->products, .result = v->result};
+    struct bands b = {.ctx = ctx, .v = v, .products = v->products, .result = v->result};
     int64_t row = most(1, v->q * v->patch), rows = v->n * v->p;
     b.slots = b.products ? gan_threads(ctx) : gan_gemm_slots(ctx);
     b.rows = most(1, least(BAND / row, (rows + b.slots - 1) / b.slots));

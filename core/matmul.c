@@ -44,6 +44,21 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* The share of a tile's lines that are used. */
+static double filled(int64_t lines, int tile)
+{
+    return (double)lines / (double)((lines + tile - 1) / tile * tile);
+}
+
+const gan_products *gan_products_for(const gan_context *ctx, int64_t m, int64_t n, int64_t k, int64_t repeats)
+{
+    const gan_products *p = ctx->products;
+    if (!p || p->worth == 0)
+        return p;
+    bool full = filled(m, p->rows) * filled(n, p->panel) * filled(k, p->depth) > 0.5;
+    return full && (double)m * (double)n * (double)k * (double)repeats >= p->worth ? p : ctx->vectors;
+}
+
 /* What passes at a time: so much of the depth, and as many columns of packed B as a core's cache holds then. */
 enum { DEPTH = 256 };
 
@@ -128,6 +143,7 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
 
 struct product {
     const gan_context *ctx;
+    const gan_products *products;
     bool ta, tb;
     int64_t batch, m, n, k;
     const gan_real *a, *b;
@@ -175,7 +191,7 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     struct product *w = work;
     for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / w->column_pieces, column = at % w->column_pieces * w->columns;
-        w->ctx->products->pack(w->k, least(w->columns, w->n - column),
+        w->products->pack(w->k, least(w->columns, w->n - column),
                                w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
                                w->packed + batch * w->packed_size + column * w->packed_rows);
     }
@@ -187,7 +203,7 @@ static void strips_job(void *work, int64_t begin, int64_t end)
     for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / (w->column_pieces * w->row_pieces);
         int64_t column = at / w->row_pieces % w->column_pieces * w->columns, first = at % w->row_pieces * w->rows;
-        gan_multiply(w->ctx->products, w->ta, least(w->rows, w->m - first), least(w->columns, w->n - column), w->k,
+        gan_multiply(w->products, w->ta, least(w->rows, w->m - first), least(w->columns, w->n - column), w->k,
                      w->a + batch * w->m * w->k + first * (w->ta ? 1 : w->k), w->ta ? w->m : w->k,
                      w->packed + batch * w->packed_size + column * w->packed_rows, false,
                      w->c + (batch * w->m + first) * w->n + column, w->n);
@@ -197,7 +213,7 @@ static void strips_job(void *work, int64_t begin, int64_t end)
 /* However it is cut, each number of C is the same sum in the same order. */
 static void by_strips(gan_context *ctx, struct product *w)
 {
-    const gan_products *p = ctx->products;
+    const gan_products *p = w->products;
     size_t mark = gan_pool_mark(ctx);
     w->packed_size = (int64_t)gan_packed(p, w->k, w->n);
     w->packed_rows = gan_packed_rows(p, w->k);
@@ -226,6 +242,7 @@ static void transposed_by_strips(gan_context *ctx, const struct product *w)
 {
     size_t mark = gan_pool_mark(ctx);
     struct product t = {.ctx = ctx,
+                        .products = w->products,
                         .ta = !w->tb,
                         .tb = !w->ta,
                         .batch = 1,
@@ -253,9 +270,10 @@ void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, i
 {
     struct product work = {
         .ctx = ctx, .ta = ta, .tb = tb, .batch = batch, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .rows = m};
+    work.products = gan_products_for(ctx, m, n, k, 1);
     if (batch == 0 || m == 0 || n == 0)
         return;
-    if (!ctx->products)
+    if (!work.products)
         by_blas(ctx, &work);
     else if (batch == 1 && n <= FEW_COLUMNS && m > 2 * FEW_COLUMNS)
         transposed_by_strips(ctx, &work);

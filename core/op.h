@@ -93,6 +93,7 @@ struct gan_context {
     const gan_kernel_choice *choice;
     const gan_kernels *kernels;   /* the choice's */
     const gan_products *products; /* and its products, as precise as the context wants; NULL: OpenBLAS's */
+    const gan_products *vectors;  /* for those that do not fill tiles; never NULL where products is not */
     struct gan_workers *workers;
     _Atomic bool cancelled;
     bool held;                   /* a cancel waits; changed between jobs only */
@@ -187,6 +188,9 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
               int64_t ldb, gan_real beta, gan_real *c, int64_t ldc);
 /* How many pieces of work to run beside each other around gan_gemm. */
 int gan_gemm_slots(const gan_context *ctx);
+/* What multiplies m x k by k x n, repeatedly where the depth comes in several runs of k: tiles where they are
+ * mostly full and the work is worth it, else vectors in float32. NULL: OpenBLAS. */
+const gan_products *gan_products_for(const gan_context *ctx, int64_t m, int64_t n, int64_t k, int64_t repeats);
 /* Rows of a packed panel for k rows of B, and numbers that B [k x n] takes when it is packed. */
 int64_t gan_packed_rows(const gan_products *p, int64_t k);
 size_t gan_packed(const gan_products *p, int64_t k, int64_t n);

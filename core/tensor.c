@@ -134,6 +134,7 @@ void gan_choose_kernels(gan_context *ctx, const gan_kernel_choice *choice)
     ctx->choice = choice;
     ctx->kernels = choice->loops;
     ctx->products = choice->products[ctx->config.precision];
+    ctx->vectors = choice->products[GAN_PRECISION_FLOAT32];
 }
 
 bool gan_set_kernel_set(gan_context *ctx, const char *name)

@@ -23,53 +23,36 @@
 
 enum { PANEL = 2 * TILE_ROWS, STEP = 4 * TILE_BF16, CHUNK = 16 }; /* numbers of bf16, and steps of A kept at once */
 enum { CACHE = 1 << 17 };
+#ifdef GAN_AMX_EMULATED
+enum { WORTH = 0 }; /* the proof takes all */
+#else
+enum { WORTH = 1 << 21 };
+#endif
 
 /* Two tiles' worth, as they lie in memory. */
 typedef struct split_tile {
     uint16_t high[TILE_BF16], low[TILE_BF16];
 } split_tile;
 
-/* The nearest number of bf16, ties to even. A NaN stays one. */
-static inline uint16_t rounded(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint32_t nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : nearest);
-}
-
-static inline void split(float x, uint16_t *high, uint16_t *low)
-{
-    *high = rounded(x);
-    uint32_t bits = (uint32_t)*high << 16;
-    float back;
-    memcpy(&back, &bits, sizeof back);
-    *low = rounded(x - back);
-}
-
 /* Rows whose numbers lie side by side: [row][k]. */
 static void lay_rows(int rows, int64_t depth, const float *const *from, int64_t at, split_tile *tile)
 {
-    if (rows < TILE_ROWS || depth < TILE_DEPTH)
+    int numbers = depth < TILE_DEPTH ? (int)depth : TILE_DEPTH;
+    if (rows < TILE_ROWS)
         memset(tile, 0, sizeof *tile);
-    for (int i = 0; i < rows; i++) {
-        const float *row = from[i] + at;
-        uint16_t *high = tile->high + i * TILE_DEPTH, *low = tile->low + i * TILE_DEPTH;
-        for (int k = 0; k < TILE_DEPTH && k < depth; k++)
-            split(row[k], high + k, low + k);
-    }
+    for (int i = 0; i < rows; i++)
+        amx_split(from[i] + at, numbers, tile->high + i * TILE_DEPTH, tile->low + i * TILE_DEPTH);
 }
 
 /* Rows whose numbers for one k lie side by side, `step` from those for the next: [k / 2][row][k % 2]. */
 static void lay_pairs(int rows, int64_t depth, const float *from, int64_t step, split_tile *tile)
 {
-    if (rows < TILE_ROWS || depth < TILE_DEPTH)
+    static const float nothing[TILE_ROWS];
+    if (depth < TILE_DEPTH)
         memset(tile, 0, sizeof *tile);
-    for (int k = 0; k < TILE_DEPTH && k < depth; k++, from += step) {
-        int to = k / 2 * TILE_DEPTH + k % 2;
-        for (int i = 0; i < TILE_ROWS && i < rows; i++)
-            split(from[i], tile->high + to + 2 * i, tile->low + to + 2 * i);
-    }
+    for (int k = 0; k < TILE_DEPTH && k < depth; k += 2, from += 2 * step)
+        amx_split_pairs(from, k + 1 < depth ? from + step : nothing, rows, tile->high + k / 2 * TILE_DEPTH,
+                        tile->low + k / 2 * TILE_DEPTH);
 }
 
 /* Turns one layout into the other: a pair is as large as a float. */
@@ -126,14 +109,28 @@ struct chunk {
     int64_t panel[CHUNK];
 };
 
-/* C's four tiles += step a times step b. */
+/* C's four tiles += step a times step b: low times high, high times high, high times low, so that each
+ * product loads one side's two tiles anew. */
 static inline void multiply(amx_registers *r, const uint16_t *a, const uint16_t *b, bool low)
 {
     (void)r; /* the emulation's */
-    amx_load(*r, 4, a);
-    amx_load(*r, 5, a + TILE_BF16);
-    amx_load(*r, 6, b);
-    amx_load(*r, 7, b + TILE_BF16);
+    if (low) {
+        amx_load(*r, 4, a + 2 * TILE_BF16);
+        amx_load(*r, 6, b);
+        amx_load(*r, 7, b + TILE_BF16);
+        amx_load(*r, 5, a + 3 * TILE_BF16);
+        amx_dpbf16(*r, 0, 4, 6);
+        amx_dpbf16(*r, 1, 4, 7);
+        amx_dpbf16(*r, 2, 5, 6);
+        amx_dpbf16(*r, 3, 5, 7);
+        amx_load(*r, 4, a);
+        amx_load(*r, 5, a + TILE_BF16);
+    } else {
+        amx_load(*r, 4, a);
+        amx_load(*r, 6, b);
+        amx_load(*r, 7, b + TILE_BF16);
+        amx_load(*r, 5, a + TILE_BF16);
+    }
     amx_dpbf16(*r, 0, 4, 6);
     amx_dpbf16(*r, 1, 4, 7);
     amx_dpbf16(*r, 2, 5, 6);
@@ -146,14 +143,23 @@ static inline void multiply(amx_registers *r, const uint16_t *a, const uint16_t 
     amx_dpbf16(*r, 1, 4, 7);
     amx_dpbf16(*r, 2, 5, 6);
     amx_dpbf16(*r, 3, 5, 7);
-    amx_load(*r, 4, a + 2 * TILE_BF16);
-    amx_load(*r, 5, a + 3 * TILE_BF16);
-    amx_load(*r, 6, b);
-    amx_load(*r, 7, b + TILE_BF16);
-    amx_dpbf16(*r, 0, 4, 6);
-    amx_dpbf16(*r, 1, 4, 7);
-    amx_dpbf16(*r, 2, 5, 6);
-    amx_dpbf16(*r, 3, 5, 7);
+}
+
+/* Writes or adds the sums to C's columns from `column` on. */
+static inline void store(const gan_strip *s, int64_t column, bool add, float sums[4][TILE_ROWS][TILE_ROWS])
+{
+    for (int half = 0; half < 2; half++) {
+        int64_t first = column + half * TILE_ROWS, n = s->n - first;
+        for (int i = 0; i < s->rows; i++) {
+            const float *from = sums[i / TILE_ROWS * 2 + half][i % TILE_ROWS];
+            float *to = s->c[i] + first;
+            if (n >= TILE_ROWS)
+                *(vector *)to = load(from) + (add ? load(to) : (vector){0});
+            else
+                for (int64_t j = 0; j < n; j++)
+                    to[j] = from[j] + (add ? to[j] : 0);
+        }
+    }
 }
 
 /* Multiplies what the chunk holds into all columns of C, and empties it. */
@@ -173,14 +179,7 @@ static void flush(const gan_strip *s, struct chunk *chunk, bool add, bool low)
         amx_store(r, 1, sums[1]);
         amx_store(r, 2, sums[2]);
         amx_store(r, 3, sums[3]);
-        for (int i = 0; i < s->rows; i++)
-            for (int half = 0; half < 2; half++) {
-                const float *from = sums[i / TILE_ROWS * 2 + half][i % TILE_ROWS];
-                float *to = s->c[i] + column + half * TILE_ROWS;
-                int64_t left = s->n - column - half * TILE_ROWS;
-                for (int64_t j = 0; j < TILE_ROWS && j < left; j++)
-                    to[j] = from[j] + (add ? to[j] : 0);
-            }
+        store(s, column, add, sums);
     }
     amx_end(r);
     chunk->count = 0;
@@ -225,5 +224,5 @@ static void strip_bf16(const gan_strip *s)
     multiply_strip(s, false);
 }
 
-const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, TILE_DEPTH, CACHE, pack, strip};
-const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, TILE_DEPTH, CACHE, pack, strip_bf16};
+const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip};
+const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip_bf16};

@@ -107,6 +107,7 @@ typedef struct gan_strip {
 
 typedef struct gan_products {
     int rows, panel; /* of a strip, and columns of a panel */
+    double worth;    /* Fewer multiplications than these, or tiles that stay half empty, are left to vectors. 0: none */
     int depth;       /* rows of a panel come in so many: what is packed is filled up with zeros, and a run
                       * begins at a multiple in what was packed at once */
     int64_t cache;   /* numbers of packed B that the second-level cache of a core with such instructions keeps, beside
