@@ -88,6 +88,8 @@ static void compute(gan_context *ctx, gan_conv *v)
     } else if (!v->products || v->n == 0 || v->c == 0 || v->o == 0 ||
                (v->face == GAN_CONV_INPUT && v->c < FEW_CHANNELS)) {
         gan_conv_patches(ctx, v);
+    } else if (v->products->tiles) {
+        gan_conv_tiles(ctx, v);
     } else {
         gan_conv_direct(ctx, v);
     }

@@ -192,8 +192,8 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / w->column_pieces, column = at % w->column_pieces * w->columns;
         w->products->pack(w->k, least(w->columns, w->n - column),
-                               w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
-                               w->packed + batch * w->packed_size + column * w->packed_rows);
+                          w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
+                          w->packed + batch * w->packed_size + column * w->packed_rows);
     }
 }
 

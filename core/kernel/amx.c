@@ -34,6 +34,8 @@ typedef struct split_tile {
     uint16_t high[TILE_BF16], low[TILE_BF16];
 } split_tile;
 
+static const float nothing[TILE_ROWS];
+
 /* Rows whose numbers lie side by side: [row][k]. */
 static void lay_rows(int rows, int64_t depth, const float *const *from, int64_t at, split_tile *tile)
 {
@@ -47,7 +49,6 @@ static void lay_rows(int rows, int64_t depth, const float *const *from, int64_t 
 /* Rows whose numbers for one k lie side by side, `step` from those for the next: [k / 2][row][k % 2]. */
 static void lay_pairs(int rows, int64_t depth, const float *from, int64_t step, split_tile *tile)
 {
-    static const float nothing[TILE_ROWS];
     if (depth < TILE_DEPTH)
         memset(tile, 0, sizeof *tile);
     for (int k = 0; k < TILE_DEPTH && k < depth; k += 2, from += 2 * step)
@@ -111,25 +112,26 @@ struct chunk {
 
 /* C's four tiles += step a times step b: low times high, high times high, high times low, so that each
  * product loads one side's two tiles anew. */
-static inline void multiply(amx_registers *r, const uint16_t *a, const uint16_t *b, bool low)
+static inline __attribute__((always_inline)) void multiply_step(amx_registers *r, const char *a, gan_tile_side as,
+                                                                const char *b, gan_tile_side bs, bool low)
 {
     (void)r; /* the emulation's */
     if (low) {
-        amx_load(*r, 4, a + 2 * TILE_BF16);
-        amx_load(*r, 6, b);
-        amx_load(*r, 7, b + TILE_BF16);
-        amx_load(*r, 5, a + 3 * TILE_BF16);
+        amx_load(*r, 4, a + as.low, as.row);
+        amx_load(*r, 6, b, bs.row);
+        amx_load(*r, 7, b + bs.second, bs.row);
+        amx_load(*r, 5, a + as.low + as.second, as.row);
         amx_dpbf16(*r, 0, 4, 6);
         amx_dpbf16(*r, 1, 4, 7);
         amx_dpbf16(*r, 2, 5, 6);
         amx_dpbf16(*r, 3, 5, 7);
-        amx_load(*r, 4, a);
-        amx_load(*r, 5, a + TILE_BF16);
+        amx_load(*r, 4, a, as.row);
+        amx_load(*r, 5, a + as.second, as.row);
     } else {
-        amx_load(*r, 4, a);
-        amx_load(*r, 6, b);
-        amx_load(*r, 7, b + TILE_BF16);
-        amx_load(*r, 5, a + TILE_BF16);
+        amx_load(*r, 4, a, as.row);
+        amx_load(*r, 6, b, bs.row);
+        amx_load(*r, 7, b + bs.second, bs.row);
+        amx_load(*r, 5, a + as.second, as.row);
     }
     amx_dpbf16(*r, 0, 4, 6);
     amx_dpbf16(*r, 1, 4, 7);
@@ -137,8 +139,8 @@ static inline void multiply(amx_registers *r, const uint16_t *a, const uint16_t 
     amx_dpbf16(*r, 3, 5, 7);
     if (!low)
         return;
-    amx_load(*r, 6, b + 2 * TILE_BF16);
-    amx_load(*r, 7, b + 3 * TILE_BF16);
+    amx_load(*r, 6, b + bs.low, bs.row);
+    amx_load(*r, 7, b + bs.low + bs.second, bs.row);
     amx_dpbf16(*r, 0, 4, 6);
     amx_dpbf16(*r, 1, 4, 7);
     amx_dpbf16(*r, 2, 5, 6);
@@ -174,7 +176,8 @@ static void flush(const gan_strip *s, struct chunk *chunk, bool add, bool low)
         amx_zero(r, 2);
         amx_zero(r, 3);
         for (int i = 0; i < chunk->count; i++)
-            multiply(&r, chunk->a + i * STEP, (const uint16_t *)(chunk->b[i] + column / PANEL * chunk->panel[i]), low);
+            multiply_step(&r, (const char *)(chunk->a + i * STEP), gan_packed_side,
+                          (const char *)(chunk->b[i] + column / PANEL * chunk->panel[i]), gan_packed_side, low);
         amx_store(r, 0, sums[0]);
         amx_store(r, 1, sums[1]);
         amx_store(r, 2, sums[2]);
@@ -224,5 +227,98 @@ static void strip_bf16(const gan_strip *s)
     multiply_strip(s, false);
 }
 
-const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip};
-const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip_bf16};
+/* ---- What convolutions take (conv_tiles.c) ---- */
+
+static void split_row(int64_t n, const float *x, char *to)
+{
+    for (; n > 0; n -= TILE_DEPTH, x += TILE_DEPTH, to += 128)
+        amx_split(x, n < TILE_DEPTH ? (int)n : TILE_DEPTH, (uint16_t *)to, (uint16_t *)(to + 64));
+}
+
+static void split_pair(int64_t n, const float *x, const float *y, char *to)
+{
+    for (int64_t at = 0; at < (n + PANEL - 1) / PANEL * PANEL; at += TILE_ROWS, to += 128) {
+        int numbers = n < at ? 0 : n - at < TILE_ROWS ? (int)(n - at) : TILE_ROWS;
+        amx_split_pairs(x && numbers ? x + at : nothing, y && numbers ? y + at : nothing, numbers, (uint16_t *)to,
+                        (uint16_t *)(to + 64));
+    }
+}
+
+static void split_columns(int64_t n, const float *const x[GAN_TILE], char *to)
+{
+    for (int second = 0; second < 2; second++) {
+        int64_t first = second * TILE_ROWS, left = n - first;
+        int columns = left < 0 ? 0 : left < TILE_ROWS ? (int)left : TILE_ROWS;
+        split_tile tile;
+        for (int k = 0; k < GAN_TILE; k += 2)
+            amx_split_pairs(x[k] && columns ? x[k] + first : nothing, x[k + 1] && columns ? x[k + 1] + first : nothing,
+                            columns, tile.high + k / 2 * TILE_DEPTH, tile.low + k / 2 * TILE_DEPTH);
+        put(&tile, second, true, (uint16_t *)to);
+    }
+}
+
+static inline __attribute__((always_inline)) void multiply_runs(gan_tile_side a, gan_tile_side b, int64_t count,
+                                                                const gan_tile_run *runs, int64_t at, bool add,
+                                                                float *tiles, bool low)
+{
+    enum { TILE = TILE_ROWS * TILE_ROWS };
+    amx_registers r;
+    amx_begin(r);
+    if (add) {
+        amx_load(r, 0, tiles, 64);
+        amx_load(r, 1, tiles + TILE, 64);
+        amx_load(r, 2, tiles + 2 * TILE, 64);
+        amx_load(r, 3, tiles + 3 * TILE, 64);
+    } else {
+        amx_zero(r, 0);
+        amx_zero(r, 1);
+        amx_zero(r, 2);
+        amx_zero(r, 3);
+    }
+    for (int64_t n = 0; n < count; n++) {
+        const char *from_a = runs[n].a + at, *from_b = runs[n].b;
+        for (int64_t i = 0; i < runs[n].steps; i++, from_a += a.step, from_b += b.step)
+            multiply_step(&r, from_a, a, from_b, b, low);
+    }
+    amx_store(r, 0, tiles);
+    amx_store(r, 1, tiles + TILE);
+    amx_store(r, 2, tiles + 2 * TILE);
+    amx_store(r, 3, tiles + 3 * TILE);
+    amx_end(r);
+}
+
+static void multiply(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at, bool add,
+                     float *tiles)
+{
+    multiply_runs(a, b, count, runs, at, add, tiles, true);
+}
+static void multiply_bf16(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at,
+                          bool add, float *tiles)
+{
+    multiply_runs(a, b, count, runs, at, add, tiles, false);
+}
+
+static void turn(const float *tiles, int64_t m, int64_t n, float *to, int64_t ld)
+{
+    for (int tile = 0; tile < 4; tile++) {
+        int64_t row = tile % 2 * TILE_ROWS, column = tile / 2 * TILE_ROWS, width = n - column;
+        vector square[LANES];
+        for (int i = 0; i < LANES; i++)
+            square[i] = load(tiles + (tile * TILE_ROWS + i) * TILE_ROWS);
+        transpose(square);
+        for (int64_t i = 0; i < LANES && row + i < m; i++) {
+            float *place = to + (row + i) * ld + column;
+            if (width >= LANES)
+                *(vector *)place = square[i];
+            else
+                for (int64_t j = 0; j < width; j++)
+                    place[j] = square[i][j];
+        }
+    }
+}
+
+static const gan_tiles tiles = {split_row, split_pair, split_columns, multiply, turn};
+static const gan_tiles tiles_bf16 = {split_row, split_pair, split_columns, multiply_bf16, turn};
+
+const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip, &tiles};
+const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip_bf16, &tiles_bf16};

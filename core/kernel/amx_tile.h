@@ -2,7 +2,7 @@
  * conversion to bf16), or, with GAN_AMX_EMULATED, the same in plain C on any machine.
  *
  * A tile is 16 rows of 64 bytes: 16 x 16 floats, or 16 x 32 numbers of bf16. The operations take the
- * number of a tile register, 0 to 7, as a constant.
+ * number of a tile register, 0 to 7, as a constant; a tile's rows are loaded from `row` bytes apart.
  *
  * A float is split into two numbers of bf16, x = high + low, each the nearest one, ties to even:
  *   amx_split(x, n, high, low)            n <= 32 numbers, side by side, into 32; the rest become 0
@@ -48,6 +48,12 @@ static inline void emulated_dpbf16(float c[16][16], float a[16][16], float b[16]
     }
 }
 
+static inline void emulated_load(float tile[16][16], const char *from, int64_t row)
+{
+    for (int i = 0; i < 16; i++)
+        memcpy(tile[i], from + i * row, sizeof tile[i]);
+}
+
 /* The nearest number of bf16, ties to even. A NaN stays one. */
 static inline uint16_t rounded(float x)
 {
@@ -77,12 +83,12 @@ static inline void amx_split_pairs(const float *x, const float *y, int n, uint16
     }
 }
 
-#define amx_begin(r)           memset(&(r), 0, sizeof(r))
-#define amx_end(r)             ((void)(r))
-#define amx_zero(r, t)         memset((r).tile[t], 0, sizeof(r).tile[t])
-#define amx_load(r, t, from)   memcpy((r).tile[t], from, sizeof(r).tile[t])
-#define amx_store(r, t, to)    memcpy(to, (r).tile[t], sizeof(r).tile[t])
-#define amx_dpbf16(r, c, a, b) emulated_dpbf16((r).tile[c], (r).tile[a], (r).tile[b])
+#define amx_begin(r)              memset(&(r), 0, sizeof(r))
+#define amx_end(r)                ((void)(r))
+#define amx_zero(r, t)            memset((r).tile[t], 0, sizeof(r).tile[t])
+#define amx_load(r, t, from, row) emulated_load((r).tile[t], (const char *)(from), row)
+#define amx_store(r, t, to)       memcpy(to, (r).tile[t], sizeof(r).tile[t])
+#define amx_dpbf16(r, c, a, b)    emulated_dpbf16((r).tile[c], (r).tile[a], (r).tile[b])
 
 #else
 
@@ -128,10 +134,10 @@ static inline void amx_split(const float *x, int n, uint16_t *high, uint16_t *lo
 /* The conversion leaves x's 16 numbers in the lower half and y's in the upper one; this order interleaves them. */
 static inline __m512i amx_interleaved(__m512bh halves)
 {
-    const __m512i order = _mm512_add_epi32(
-        _mm512_set1_epi32(16 << 16),
-        _mm512_mullo_epi32(_mm512_set1_epi32(0x00010001),
-                           _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)));
+    const __m512i order =
+        _mm512_add_epi32(_mm512_set1_epi32(16 << 16),
+                         _mm512_mullo_epi32(_mm512_set1_epi32(0x00010001),
+                                            _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)));
     return _mm512_permutexvar_epi16(order, (__m512i)halves);
 }
 
@@ -145,12 +151,12 @@ static inline void amx_split_pairs(const float *x, const float *y, int n, uint16
     _mm512_storeu_si512(low, amx_interleaved(_mm512_cvtne2ps_pbh(b - back_b, a - back_a)));
 }
 
-#define amx_begin(r)           amx_configure(&(r))
-#define amx_end(r)             _tile_release()
-#define amx_zero(r, t)         _tile_zero(t)
-#define amx_load(r, t, from)   _tile_loadd(t, from, 64)
-#define amx_store(r, t, to)    _tile_stored(t, to, 64)
-#define amx_dpbf16(r, c, a, b) _tile_dpbf16ps(c, a, b)
+#define amx_begin(r)              amx_configure(&(r))
+#define amx_end(r)                _tile_release()
+#define amx_zero(r, t)            _tile_zero(t)
+#define amx_load(r, t, from, row) _tile_loadd(t, from, row)
+#define amx_store(r, t, to)       _tile_stored(t, to, 64)
+#define amx_dpbf16(r, c, a, b)    _tile_dpbf16ps(c, a, b)
 
 #endif
 #endif

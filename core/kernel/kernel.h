@@ -105,6 +105,45 @@ typedef struct gan_strip {
     gan_real *const *c; /* a pointer for each row */
 } gan_strip;
 
+/* ---- Products by tiles ----
+ *
+ * 32 rows of A by 32 columns of B are four tiles of C; the depth passes in steps of 32. Both sides were
+ * split beforehand, into high and low parts of 16 bits each, and lie as the functions below leave them. */
+
+enum { GAN_TILE = 32, GAN_STEP_BYTES = 4096 }; /* of one side's 32 x 32 numbers, both parts */
+
+/* How a side lies, in bytes. */
+typedef struct gan_tile_side {
+    int64_t row;    /* from a tile's row to the next; B's rows are pairs of the depth */
+    int64_t second; /* from the first 16 rows of A, or columns of B, to the other 16 */
+    int64_t low;    /* from the high parts to the low ones */
+    int64_t step;   /* to the next 32 of the depth */
+} gan_tile_side;
+
+/* A stretch of the depth. */
+typedef struct gan_tile_run {
+    const char *a, *b;
+    int64_t steps;
+} gan_tile_run;
+
+typedef struct gan_tiles {
+    /* A's row of n numbers: for each 32, 64 bytes of high parts and 64 of low ones. */
+    void (*split_row)(int64_t n, const gan_real *x, char *to);
+    /* B's rows 2k and 2k + 1 of n numbers: for each 16, the same of pairs x0 y0 x1 y1 ..., filled up to 32. NULL: zeros. */
+    void (*split_pair)(int64_t n, const gan_real *x, const gan_real *y, char *to);
+    /* A^T's 32 rows of n <= 32 numbers: a step, packed. NULL: zeros. */
+    void (*split_columns)(int64_t n, const gan_real *const x[GAN_TILE], char *to);
+    /* C's tiles = the runs' products, or += them: rows 0-15 by columns 0-15, 0-15 by 16-31, 16-31 by 0-15, ...
+     * Each run's a counts from `at` bytes further on. */
+    void (*multiply)(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at, bool add,
+                     gan_real *tiles);
+    /* Writes C^T's n <= 32 columns of m <= 32 rows, ld apart, from C's four tiles. */
+    void (*turn)(const gan_real *tiles, int64_t m, int64_t n, gan_real *to, int64_t ld);
+} gan_tiles;
+
+/* As pack (below) and split_columns leave a step: its four tiles one after another. */
+static const gan_tile_side gan_packed_side = {64, 1024, 2048, GAN_STEP_BYTES};
+
 typedef struct gan_products {
     int rows, panel; /* of a strip, and columns of a panel */
     double worth;    /* Fewer multiplications than these, or tiles that stay half empty, are left to vectors. 0: none */
@@ -115,6 +154,7 @@ typedef struct gan_products {
     /* B [k x n], or B^T [n x k], whose rows are ld apart, into panels of k rows each, one after another. */
     void (*pack)(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool transposed, gan_real *to);
     void (*strip)(const gan_strip *strip);
+    const gan_tiles *tiles; /* what else the set has for convolutions; NULL: they go by strips */
 } gan_products;
 
 /* ---- Inner loops ---- */

@@ -25,8 +25,7 @@ static bool runs_amx(void)
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
     unsigned a, b, c, d, bf16_and_tiles = 1u << 22 | 1u << 24;
     return runs_avx512() && __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-           (d & bf16_and_tiles) == bf16_and_tiles &&
-           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+           (d & bf16_and_tiles) == bf16_and_tiles && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 #endif
 #endif
