@@ -28,7 +28,8 @@ void gan_conv_patches(gan_context *ctx, const gan_conv *v);
 /* Without them, by strips of the product kernel, which there must be (conv_direct.c). Not
  * for empty pictures. */
 void gan_conv_direct(gan_context *ctx, const gan_conv *v);
-/* By tiles, which the products must have (conv_tiles.c). Not for empty pictures. */
+/* By tiles, which the products must have (conv_tiles.c); not for empty pictures. And its face to the weights. */
 void gan_conv_tiles(gan_context *ctx, const gan_conv *v);
+void gan_conv_tiles_weight(gan_context *ctx, const gan_conv *v);
 
 #endif

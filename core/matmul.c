@@ -55,7 +55,7 @@ const gan_products *gan_products_for(const gan_context *ctx, int64_t m, int64_t 
     const gan_products *p = ctx->products;
     if (!p || p->worth == 0)
         return p;
-    bool full = filled(m, p->rows) * filled(n, p->panel) * filled(k, p->depth) > 0.5;
+    bool full = filled(m, p->rows) * filled(n, p->panel) * filled(k, p->depth) >= 0.5;
     return full && (double)m * (double)n * (double)k * (double)repeats >= p->worth ? p : ctx->vectors;
 }
 

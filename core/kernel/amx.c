@@ -229,18 +229,26 @@ static void strip_bf16(const gan_strip *s)
 
 /* ---- What convolutions take (conv_tiles.c) ---- */
 
-static void split_row(int64_t n, const float *x, char *to)
+static void split_rows(int64_t rows, int64_t n, const float *x, int64_t pitch, char *to, int64_t to_pitch)
 {
-    for (; n > 0; n -= TILE_DEPTH, x += TILE_DEPTH, to += 128)
-        amx_split(x, n < TILE_DEPTH ? (int)n : TILE_DEPTH, (uint16_t *)to, (uint16_t *)(to + 64));
+    for (int64_t i = 0; i < rows; i++, x += pitch, to += to_pitch) {
+        char *place = to;
+        for (int64_t at = 0; at < n; at += TILE_DEPTH, place += 128)
+            amx_split(x + at, n - at < TILE_DEPTH ? (int)(n - at) : TILE_DEPTH, (uint16_t *)place,
+                      (uint16_t *)(place + 64));
+    }
 }
 
-static void split_pair(int64_t n, const float *x, const float *y, char *to)
+static void split_pairs(int64_t pairs, int64_t n, const float *x, const float *y, int64_t pitch, char *to,
+                        int64_t to_pitch)
 {
-    for (int64_t at = 0; at < (n + PANEL - 1) / PANEL * PANEL; at += TILE_ROWS, to += 128) {
-        int numbers = n < at ? 0 : n - at < TILE_ROWS ? (int)(n - at) : TILE_ROWS;
-        amx_split_pairs(x && numbers ? x + at : nothing, y && numbers ? y + at : nothing, numbers, (uint16_t *)to,
-                        (uint16_t *)(to + 64));
+    for (int64_t i = 0; i < pairs; i++, x += pitch, y += y ? pitch : 0, to += to_pitch) {
+        char *place = to;
+        for (int64_t at = 0; at < (n + PANEL - 1) / PANEL * PANEL; at += TILE_ROWS, place += 128) {
+            int numbers = n < at ? 0 : n - at < TILE_ROWS ? (int)(n - at) : TILE_ROWS;
+            amx_split_pairs(numbers ? x + at : nothing, y && numbers ? y + at : nothing, numbers, (uint16_t *)place,
+                            (uint16_t *)(place + 64));
+        }
     }
 }
 
@@ -317,8 +325,8 @@ static void turn(const float *tiles, int64_t m, int64_t n, float *to, int64_t ld
     }
 }
 
-static const gan_tiles tiles = {split_row, split_pair, split_columns, multiply, turn};
-static const gan_tiles tiles_bf16 = {split_row, split_pair, split_columns, multiply_bf16, turn};
+static const gan_tiles tiles = {split_rows, split_pairs, split_columns, multiply, turn};
+static const gan_tiles tiles_bf16 = {split_rows, split_pairs, split_columns, multiply_bf16, turn};
 
 const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip, &tiles};
 const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip_bf16, &tiles_bf16};

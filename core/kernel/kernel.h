@@ -127,10 +127,13 @@ typedef struct gan_tile_run {
 } gan_tile_run;
 
 typedef struct gan_tiles {
-    /* A's row of n numbers: for each 32, 64 bytes of high parts and 64 of low ones. */
-    void (*split_row)(int64_t n, const gan_real *x, char *to);
-    /* B's rows 2k and 2k + 1 of n numbers: for each 16, the same of pairs x0 y0 x1 y1 ..., filled up to 32. NULL: zeros. */
-    void (*split_pair)(int64_t n, const gan_real *x, const gan_real *y, char *to);
+    /* A's rows of n numbers, pitch apart, to bytes to_pitch apart: for each 32 numbers, 64 bytes of high parts and 64 of
+     * low ones. */
+    void (*split_rows)(int64_t rows, int64_t n, const gan_real *x, int64_t pitch, char *to, int64_t to_pitch);
+    /* Pairs of B's rows, one of x and one of y (NULL: zeros) each: for each 16 numbers, the same of x0 y0 x1 y1 ...,
+     * filled up to 32. */
+    void (*split_pairs)(int64_t pairs, int64_t n, const gan_real *x, const gan_real *y, int64_t pitch, char *to,
+                        int64_t to_pitch);
     /* A^T's 32 rows of n <= 32 numbers: a step, packed. NULL: zeros. */
     void (*split_columns)(int64_t n, const gan_real *const x[GAN_TILE], char *to);
     /* C's tiles = the runs' products, or += them: rows 0-15 by columns 0-15, 0-15 by 16-31, 16-31 by 0-15, ...
