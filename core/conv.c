@@ -62,36 +62,43 @@ static bool is_product(const gan_conv *v)
 /* Fewer channels than half a vector has lanes waste most of a direct kernel's tile to the input. */
 enum { FEW_CHANNELS = 8 };
 
-/* What multiplies: of the face's product, under one tap of the kernel where pictures are computed as they lie. */
+/* What multiplies: for the face's product under one row of taps or one tap, many times. */
 static const gan_products *products_for(const gan_context *ctx, const gan_conv *v)
 {
-    int64_t places = v->n * v->p * v->q, taps = v->kh * v->kw;
+    int64_t places = v->n * v->p * v->q, times = v->kh * v->rows.kw;
     if (v->face == GAN_CONV_FORWARD)
-        return gan_products_for(ctx, places, v->o, v->c, taps);
+        return gan_products_for(ctx, places, v->o, v->rows.c, times);
     if (v->face == GAN_CONV_INPUT)
-        return gan_products_for(ctx, places, v->c, v->o, taps);
-    return gan_products_for(ctx, v->c, v->o, places, taps);
+        return gan_products_for(ctx, places, v->c, v->o, times);
+    bool few = v->rows.kw < v->kw; /* channels: splitting them for so small a product would cost more than it saves */
+    return few && ctx->products && ctx->products->worth > 0 ? ctx->vectors
+                                                            : gan_products_for(ctx, v->rows.c, v->o, places, times);
+}
+
+static void compute_by_product(gan_context *ctx, const gan_conv *v)
+{
+    int64_t rows = v->n * v->p * v->q;
+    if (v->face == GAN_CONV_FORWARD)
+        gan_product(ctx, false, false, 1, rows, v->o, v->patch, v->x, v->weight, v->result);
+    else if (v->face == GAN_CONV_INPUT)
+        gan_product(ctx, false, true, 1, rows, v->patch, v->o, v->y, v->weight, v->result);
+    else
+        gan_product(ctx, true, false, 1, v->patch, v->o, rows, v->x, v->y, v->result);
 }
 
 static void compute(gan_context *ctx, gan_conv *v)
 {
     size_t mark = gan_pool_mark(ctx);
+    v->rows = gan_conv_rows_of(v);
     v->products = products_for(ctx, v);
     if (is_product(v)) {
-        int64_t rows = v->n * v->p * v->q;
-        if (v->face == GAN_CONV_FORWARD)
-            gan_product(ctx, false, false, 1, rows, v->o, v->patch, v->x, v->weight, v->result);
-        else if (v->face == GAN_CONV_INPUT)
-            gan_product(ctx, false, true, 1, rows, v->patch, v->o, v->y, v->weight, v->result);
-        else
-            gan_product(ctx, true, false, 1, v->patch, v->o, rows, v->x, v->y, v->result);
+        compute_by_product(ctx, v);
     } else if (!v->products || v->n == 0 || v->c == 0 || v->o == 0 ||
                (v->face == GAN_CONV_INPUT && v->c < FEW_CHANNELS)) {
         gan_conv_patches(ctx, v);
-    } else if (v->products->tiles) {
-        gan_conv_tiles(ctx, v);
     } else {
-        gan_conv_direct(ctx, v);
+        gan_conv_widen(ctx, v);
+        (v->products->tiles ? gan_conv_tiles : gan_conv_direct)(ctx, v);
     }
     gan_pool_release(ctx, mark);
 }

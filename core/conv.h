@@ -12,6 +12,14 @@ typedef enum gan_conv_face {
     GAN_CONV_WEIGHT   /* w */
 } gan_conv_face;
 
+/* x as a row of taps sees it: as it is, or, where channels are few, a copy with the zeros left and right, over which a
+ * kernel's row counts as one tap of kw c channels. */
+typedef struct gan_conv_rows {
+    const gan_real *x;
+    int64_t w, c, kw, pad; /* width, channels under a tap, taps in a row, zeros to think of left and right */
+    int64_t pitch;         /* numbers from one pixel to the next */
+} gan_conv_rows;
+
 typedef struct gan_conv {
     gan_conv_face face;
     int64_t n, h, w, c, kh, kw, p, q, o; /* images, input, kernel, output's height and width, out channels */
@@ -20,7 +28,12 @@ typedef struct gan_conv {
     const gan_products *products;   /* what multiplies; NULL: OpenBLAS */
     const gan_real *x, *weight, *y; /* the two that are given */
     gan_real *result;               /* the third */
+    gan_conv_rows rows;
 } gan_conv;
+
+/* What of x the rows of taps see; where that is a copy (x is NULL then), gan_conv_widen makes it, in scratch memory. */
+gan_conv_rows gan_conv_rows_of(const gan_conv *v);
+void gan_conv_widen(gan_context *ctx, gan_conv *v);
 
 /* Each computes any convolution; they take scratch memory, and fail when cancelled. */
 /* Through matrices of patches (conv_patches.c): the reference, and the better one to an input of few channels. */

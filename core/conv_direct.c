@@ -10,9 +10,6 @@
  * To the weights, a strip's rows are channels of x under one tap, its depth are all places in turn,
  * and y is packed, some rows of pictures at a time.
  *
- * Where channels are few, x is copied with zeros left and right, and a kernel's row over it counts as
- * one tap with kw c channels.
- *
  * Each number is one sum in one order, however many threads there are. */
 #include <string.h>
 
@@ -35,14 +32,6 @@ static int64_t pieces(int64_t size, int64_t piece)
 }
 
 /* ---- To y and to x ---- */
-
-/* What is computed: the convolution, or the same one with its rows widened. */
-struct view {
-    const gan_conv *v;
-    const gan_real *x;
-    int64_t w, c, kw, pad; /* width, channels under a tap, taps in a row, zeros to think of left and right */
-    int64_t pitch;         /* numbers from one pixel of x to the next */
-};
 
 struct pass {
     const gan_context *ctx;
@@ -180,9 +169,9 @@ static int64_t filling(int64_t rows, int64_t across)
     return rows / a;
 }
 
-static void pass(gan_context *ctx, const struct view *x)
+static void pass(gan_context *ctx, const gan_conv *v)
 {
-    const gan_conv *v = x->v;
+    const gan_conv_rows *x = &v->rows;
     struct pass w = {.ctx = ctx, .v = v, .products = v->products, .to = v->result};
     w.forward = v->face == GAN_CONV_FORWARD;
     w.kw = x->kw;
@@ -222,38 +211,20 @@ static void pass(gan_context *ctx, const struct view *x)
 struct weights {
     const gan_context *ctx;
     const gan_conv *v;
-    const struct view *x;
     const gan_products *products;
     int64_t tiles, tile_piece; /* strips of channels under a tap; how many an item has */
     int64_t lines;             /* rows of places (n, p) that are packed at once */
     gan_real *packed;          /* for each item */
     int64_t packed_size;
-    gan_run *runs;      /* for each item, one for each line */
-    gan_real *gathered; /* for each item, a strip's rows for so many lines */
+    gan_run *runs; /* for each item, one for each line */
 };
-
-/* For kernels that cannot begin a run at any place: makes one run of all, with zeros where there was none. */
-static void join(const gan_products *p, int64_t count, gan_run *runs, int rows, int64_t step, int64_t places,
-                 const gan_real *packed, gan_real *gathered)
-{
-    memset(gathered, 0, (size_t)(places * rows) * sizeof *gathered);
-    for (int64_t r = 0; r < count; r++) {
-        gan_real *to = gathered + (runs[r].b - packed) / p->panel * rows;
-        for (int64_t k = 0; k < runs[r].depth; k++)
-            memcpy(to + k * rows, runs[r].a[0] + k * step, (size_t)rows * sizeof *to);
-    }
-    runs[0].depth = places;
-    runs[0].b = packed;
-    runs[0].panel = gan_packed_rows(p, places) * p->panel;
-    runs[0].a[0] = gathered;
-}
 
 /* W's rows from channel c on under tap (i, j): adds what lines [line, line + lines) give. */
 static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, int64_t line, int64_t lines,
-                      const gan_real *packed, gan_run *runs, gan_real *gathered)
+                      const gan_real *packed, gan_run *runs)
 {
     const gan_conv *v = w->v;
-    const struct view *x = w->x;
+    const gan_conv_rows *x = &v->rows;
     /* Places q whose column s q + j - pad is inside. */
     int64_t left = x->pad - j, right = x->w + x->pad - j;
     int64_t q0 = left > 0 ? pieces(left, v->stride) : 0, q1 = right > 0 ? least(v->q, pieces(right, v->stride)) : 0;
@@ -270,11 +241,6 @@ static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, 
     }
     int rows = (int)least(w->products->rows, x->c - c);
     int64_t step = v->stride * x->pitch;
-    if (w->products->depth > 1) {
-        join(w->products, count, runs, rows, step, lines * v->q, packed, gathered);
-        count = 1;
-        step = rows;
-    }
     gan_real *to[GAN_STRIP_ROWS];
     for (int r = 0; r < rows; r++)
         to[r] = v->result + ((i * x->kw + j) * x->c + c + r) * v->o;
@@ -287,26 +253,25 @@ static void weights_job(void *work, int64_t begin, int64_t end)
 {
     const struct weights *w = work;
     const gan_conv *v = w->v;
-    int64_t taps = v->kh * w->x->kw, all = v->n * v->p;
+    int64_t taps = v->kh * v->rows.kw, all = v->n * v->p;
     for (int64_t item = begin; item < end; item++) {
         gan_real *packed = w->packed + item * w->packed_size;
         gan_run *runs = w->runs + item * w->lines;
-        gan_real *gathered = w->gathered ? w->gathered + item * w->lines * v->q * w->products->rows : NULL;
         int64_t last = least((item + 1) * w->tile_piece, w->tiles);
         for (int64_t line = 0; line < all && !gan_stopped(w->ctx); line += w->lines) {
             int64_t lines = least(w->lines, all - line);
             w->products->pack(lines * v->q, v->o, v->y + line * v->q * v->o, v->o, false, packed);
             for (int64_t tile = item * w->tile_piece; tile < last; tile++)
-                add_lines(w, tile % taps / w->x->kw, tile % w->x->kw, tile / taps * w->products->rows, line, lines,
-                          packed, runs, gathered);
+                add_lines(w, tile % taps / v->rows.kw, tile % v->rows.kw, tile / taps * w->products->rows, line, lines,
+                          packed, runs);
         }
     }
 }
 
-static void weights(gan_context *ctx, const struct view *x)
+static void weights(gan_context *ctx, const gan_conv *v)
 {
-    const gan_conv *v = x->v;
-    struct weights w = {.ctx = ctx, .v = v, .x = x, .products = v->products};
+    const gan_conv_rows *x = &v->rows;
+    struct weights w = {.ctx = ctx, .v = v, .products = v->products};
     w.tiles = v->kh * x->kw * pieces(x->c, w.products->rows);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;
     int64_t wanted = flops < GAN_WORTH_WAKING ? 1 : least(w.tiles, gan_threads(ctx) == 1 ? 1 : 2 * gan_threads(ctx));
@@ -316,42 +281,10 @@ static void weights(gan_context *ctx, const struct view *x)
     w.packed_size = (int64_t)gan_packed(w.products, w.lines * v->q, v->o);
     w.packed = gan_scratch(ctx, (size_t)(items * w.packed_size) * sizeof *w.packed);
     w.runs = gan_scratch(ctx, (size_t)(items * w.lines) * sizeof *w.runs);
-    if (w.products->depth > 1)
-        w.gathered = gan_scratch(ctx, (size_t)(items * w.lines * v->q * w.products->rows) * sizeof *w.gathered);
     gan_parallel(ctx, items, 1, weights_job, &w);
 }
 
-/* ---- Few channels ---- */
-
-struct widening {
-    const gan_conv *v;
-    gan_real *x;
-};
-
-static void widen_job(void *work, int64_t begin, int64_t end)
-{
-    const struct widening *w = work;
-    int64_t row = w->v->w * w->v->c, pad = w->v->pad * w->v->c;
-    for (int64_t at = begin; at < end; at++) {
-        gan_real *to = w->x + at * (row + 2 * pad);
-        memset(to, 0, (size_t)pad * sizeof *to);
-        memcpy(to + pad, w->v->x + at * row, (size_t)row * sizeof *to);
-        memset(to + pad + row, 0, (size_t)pad * sizeof *to);
-    }
-}
-
-enum { FEW_CHANNELS = 16 };
-
 void gan_conv_direct(gan_context *ctx, const gan_conv *v)
 {
-    struct view x = {v, v->x, v->w, v->c, v->kw, v->pad, v->c};
-    if (v->face == GAN_CONV_INPUT || v->c >= FEW_CHANNELS) {
-        (v->face == GAN_CONV_WEIGHT ? weights : pass)(ctx, &x);
-        return;
-    }
-    int64_t wide = v->w + 2 * v->pad;
-    struct widening w = {v, gan_scratch(ctx, (size_t)(v->n * v->h * wide * v->c) * sizeof(gan_real))};
-    gan_parallel(ctx, v->n * v->h, (1 << 16) / (wide * v->c) + 1, widen_job, &w);
-    x = (struct view){v, w.x, wide, v->kw * v->c, 1, 0, v->c};
-    (v->face == GAN_CONV_WEIGHT ? weights : pass)(ctx, &x);
+    (v->face == GAN_CONV_WEIGHT ? weights : pass)(ctx, v);
 }

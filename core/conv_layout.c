@@ -34,16 +34,20 @@ int64_t gan_layout_filling(int64_t across)
 gan_layout gan_layout_of(const gan_conv *v, bool forward, int64_t across)
 {
     gan_layout l = {.v = v, .forward = forward};
-    l.from = forward ? v->x : v->y;
     l.height = forward ? v->h : v->p;
-    l.width = forward ? v->w : v->q;
-    l.depth = forward ? v->c : v->o;
     if (forward) {
+        l.from = v->rows.x;
+        l.width = v->rows.w;
+        l.pitch = v->rows.pitch;
+        l.depth = v->rows.c;
         l.jump = v->stride;
-        l.first = -v->pad;
-        l.planes = least(v->stride, v->kw);
-        l.places = (v->kw - 1) / v->stride + across;
+        l.first = -v->rows.pad;
+        l.planes = least(v->stride, v->rows.kw);
+        l.places = (v->rows.kw - 1) / v->stride + across;
     } else {
+        l.from = v->y;
+        l.width = v->q;
+        l.pitch = l.depth = v->o;
         l.jump = l.planes = 1;
         l.first = floor_div(v->pad - v->kw + 1, v->stride);
         l.places = floor_div(v->stride - 1 + v->pad, v->stride) - l.first + across;
@@ -106,6 +110,11 @@ static void inside(const gan_layout *l, int64_t plane, int64_t *begin, int64_t *
     *end = most(*begin, least(l->places, floor_div(l->width - 1 - first, l->jump) + 1));
 }
 
+static const gan_real *pixel(const gan_layout *l, int64_t image, int64_t row, int64_t plane, int64_t place)
+{
+    return l->from + ((image * l->height + row) * l->width + place * l->jump + plane + l->first) * l->pitch;
+}
+
 void gan_lay_out_images(const gan_layout *l, const gan_tiles *tiles, int64_t first, int64_t row, char *to)
 {
     int64_t pitch = l->lines * l->line, images = least(l->group, l->v->n - first); /* others' results go nowhere */
@@ -116,29 +125,25 @@ void gan_lay_out_images(const gan_layout *l, const gan_tiles *tiles, int64_t fir
         memset(to, 0, (size_t)(begin * pitch));
         memset(to + end * pitch, 0, (size_t)((l->places - end) * pitch));
         for (int64_t image = 0; image < images; image++)
-            tiles->split_rows(
-                end - begin, l->depth,
-                l->from +
-                    (((first + image) * l->height + row) * l->width + begin * l->jump + plane + l->first) * l->depth,
-                l->jump * l->depth, to + begin * pitch + image * l->line, pitch);
+            tiles->split_rows(end - begin, l->depth, pixel(l, first + image, row, plane, begin), l->jump * l->pitch,
+                              to + begin * pitch + image * l->line, pitch);
     }
 }
 
 void gan_lay_out_pair(const gan_layout *l, const gan_tiles *tiles, int64_t first, int64_t row, int64_t pair, char *to)
 {
-    int64_t pitch = l->lines * l->line, image = first + 2 * pair, next = l->height * l->width * l->depth;
+    int64_t pitch = l->lines * l->line, image = first + 2 * pair, next = l->height * l->width * l->pitch;
     to += gan_layout_row(l, row) + pair * l->line;
     for (int64_t plane = 0; plane < l->planes; plane++, to += l->places * pitch) {
         int64_t begin, end;
         inside(l, plane, &begin, &end);
-        const gan_real *x =
-            l->from + ((image * l->height + row) * l->width + begin * l->jump + plane + l->first) * l->depth;
+        const gan_real *x = pixel(l, image, row, plane, begin);
         if (image >= l->v->n)
             begin = end = l->places;
         for (int64_t place = 0; place < l->places; place++)
             if (place < begin || place >= end)
                 memset(to + place * pitch, 0, (size_t)l->line);
-        tiles->split_pairs(end - begin, l->depth, x, image + 1 < l->v->n ? x + next : NULL, l->jump * l->depth,
+        tiles->split_pairs(end - begin, l->depth, x, image + 1 < l->v->n ? x + next : NULL, l->jump * l->pitch,
                            to + begin * pitch, pitch);
     }
 }

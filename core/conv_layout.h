@@ -16,8 +16,8 @@ enum { GAN_SPREAD = 64 };
 typedef struct gan_layout {
     const gan_conv *v;
     bool forward;         /* pictures of x, whose taps y sees; else of y, as x sees them */
-    const gan_real *from; /* n x height x width x depth */
-    int64_t height, width, depth;
+    const gan_real *from; /* n x height x width pixels, `pitch` numbers apart, of depth numbers */
+    int64_t height, width, pitch, depth;
     int64_t jump, first; /* place u of plane p is column jump*u + p + first */
     int64_t planes, places;
     int64_t group, lines; /* images at a place; lines at a place: as many, or half */

@@ -45,7 +45,8 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     const struct pass *w = work;
     for (int64_t at = begin; at < end; at++) {
         int64_t channel = at / w->taps * GAN_TILE, tap = at % w->taps, depth = w->from.depth;
-        const gan_real *weight = w->v->weight + tap * w->v->c * w->v->o + channel * (w->from.forward ? 1 : w->v->o);
+        const gan_real *weight =
+            w->v->weight + tap * w->v->rows.c * w->v->o + channel * (w->from.forward ? 1 : w->v->o);
         w->products->pack(depth, least(GAN_TILE, w->channels - channel), weight, w->v->o, !w->from.forward,
                           (gan_real *)(w->packed + at * w->steps * GAN_STEP_BYTES));
     }
@@ -59,10 +60,11 @@ static int meet(const struct pass *w, int64_t y, int64_t phase, int64_t panel, c
     for (int64_t i = 0; i < w->v->kh; i++) {
         int64_t row, column;
         if (gan_layout_meets_row(&w->from, i, y, &row))
-            for (int64_t j = 0; j < w->v->kw; j++)
+            for (int64_t j = 0; j < w->v->rows.kw; j++)
                 if (gan_layout_meets_column(&w->from, j, phase, &column))
-                    runs[count++] = (gan_tile_run){laid_out + gan_layout_row(&w->from, row) + column,
-                                                   packed + (i * w->v->kw + j) * w->steps * GAN_STEP_BYTES, w->steps};
+                    runs[count++] =
+                        (gan_tile_run){laid_out + gan_layout_row(&w->from, row) + column,
+                                       packed + (i * w->v->rows.kw + j) * w->steps * GAN_STEP_BYTES, w->steps};
     }
     return count;
 }
@@ -123,12 +125,14 @@ static void compute_item(const struct pass *w, int64_t item, char *laid_out, gan
 static void pass_job(void *work, int64_t begin, int64_t end)
 {
     struct pass *w = work;
+    w->products->tiles->begin();
     for (int64_t slot = begin; slot < end; slot++) {
         char *laid_out = w->laid_out + slot * w->slot_bytes;
         gan_tile_run *runs = (gan_tile_run *)(laid_out + w->slot_bytes) - w->taps;
         for (int64_t item; (item = atomic_fetch_add(&w->next, 1)) < w->items && !gan_stopped(w->ctx);)
             compute_item(w, item, laid_out, runs);
     }
+    w->products->tiles->end();
 }
 
 /* Bytes that a core's second-level cache has for pixels, beside a panel of weights; pixels of the result that should be
@@ -157,7 +161,7 @@ static void plan(struct pass *w, int64_t slots)
     }
     l->ring = gan_layout_most_rows(l, w->lines);
     int64_t groups = pieces(w->v->n, l->group);
-    w->band = pieces(w->rows, groups % slots ? pieces(4 * slots, groups) : 1);
+    w->band = pieces(w->rows, pieces(4 * slots, groups));
     w->bands = pieces(w->rows, w->band);
     w->items = groups * w->bands;
 }
@@ -172,7 +176,7 @@ static void pass(gan_context *ctx, const gan_conv *v)
     w.phases = forward ? 1 : v->stride;
     w.from = gan_layout_of(v, forward, pieces(w.columns, w.phases));
     w.panels = pieces(w.channels, GAN_TILE);
-    w.taps = v->kh * v->kw;
+    w.taps = v->kh * v->rows.kw;
     w.steps = pieces(w.from.depth, GAN_TILE);
     plan(&w, gan_threads(ctx));
 

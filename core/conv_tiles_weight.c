@@ -83,21 +83,23 @@ static void add_block_job(void *work, int64_t begin, int64_t end)
 {
     const struct weights *w = work;
     gan_tile_side side = {w->x.line, 128, 64, 16 * w->x.line};
+    w->tiles->begin();
     for (int64_t item = begin; item < end && !gan_stopped(w->ctx); item++) {
         const char *x = w->laid_out + item / w->o_tiles * 256;
         const char *y = w->turned + item % w->o_tiles * w->rows * w->steps * GAN_STEP_BYTES;
         for (int64_t tap = 0; tap < w->taps; tap++) {
             gan_tile_run runs[ROWS];
             int64_t count = 0, row, column;
-            gan_layout_meets_column(&w->x, tap % w->v->kw, 0, &column);
+            gan_layout_meets_column(&w->x, tap % w->v->rows.kw, 0, &column);
             for (int64_t at = w->top; at < w->bottom; at++)
-                if (gan_layout_meets_row(&w->x, tap / w->v->kw, at, &row))
+                if (gan_layout_meets_row(&w->x, tap / w->v->rows.kw, at, &row))
                     runs[count++] = (gan_tile_run){y + (at - w->top) * w->steps * GAN_STEP_BYTES,
                                                    x + gan_layout_row(&w->x, row) + column, w->steps};
             if (count || !w->add)
                 w->tiles->multiply(gan_packed_side, side, count, runs, 0, w->add, sums_of(w, item, tap));
         }
     }
+    w->tiles->end();
 }
 
 /* An item is a tile of channels of x by one of y. */
@@ -108,8 +110,8 @@ static void turn_sums_job(void *work, int64_t begin, int64_t end)
     for (int64_t item = begin; item < end; item++) {
         int64_t c = item / w->o_tiles * GAN_TILE, o = item % w->o_tiles * GAN_TILE;
         for (int64_t tap = 0; tap < w->taps; tap++)
-            w->tiles->turn(sums_of(w, item, tap), least(GAN_TILE, v->c - c), least(GAN_TILE, v->o - o),
-                           v->result + (tap * v->c + c) * v->o + o, v->o);
+            w->tiles->turn(sums_of(w, item, tap), least(GAN_TILE, v->rows.c - c), least(GAN_TILE, v->o - o),
+                           v->result + (tap * v->rows.c + c) * v->o + o, v->o);
     }
 }
 
@@ -132,13 +134,14 @@ static void plan(struct weights *w)
 void gan_conv_tiles_weight(gan_context *ctx, const gan_conv *v)
 {
     struct weights w = {.ctx = ctx, .v = v, .tiles = v->products->tiles, .x = gan_layout_of(v, true, v->q)};
-    w.taps = v->kh * v->kw;
-    w.c_tiles = pieces(v->c, GAN_TILE);
+    w.taps = v->kh * v->rows.kw;
+    w.c_tiles = pieces(v->rows.c, GAN_TILE);
     w.o_tiles = pieces(v->o, GAN_TILE);
     plan(&w);
-    int64_t items = w.c_tiles * w.o_tiles, bytes = gan_layout_bytes(&w.x), beyond = GAN_TILE * w.x.line;
+    int64_t items = w.c_tiles * w.o_tiles, bytes = gan_layout_bytes(&w.x);
     w.laid_out = gan_scratch(ctx, (size_t)bytes);
-    memset(w.laid_out + bytes - beyond, 0, (size_t)beyond); /* y has zeros there, and 0 times anything must be 0 */
+    if (w.steps * GAN_TILE > v->q * w.x.group) /* the last step reaches on: y has zeros there, x must have numbers */
+        memset(w.laid_out, 0, (size_t)bytes);
     w.turned = gan_scratch(ctx, (size_t)(w.o_tiles * w.rows * w.steps * GAN_STEP_BYTES));
     w.sums = gan_scratch(ctx, (size_t)(items * w.taps * GAN_TILE * GAN_TILE) * sizeof *w.sums);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;

@@ -55,7 +55,7 @@ const gan_products *gan_products_for(const gan_context *ctx, int64_t m, int64_t 
     const gan_products *p = ctx->products;
     if (!p || p->worth == 0)
         return p;
-    bool full = filled(m, p->rows) * filled(n, p->panel) * filled(k, p->depth) >= 0.5;
+    bool full = filled(m, p->rows) * filled(n, p->panel) * filled(k, p->depth) > 0.35;
     return full && (double)m * (double)n * (double)k * (double)repeats >= p->worth ? p : ctx->vectors;
 }
 
@@ -272,6 +272,8 @@ void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, i
         .ctx = ctx, .ta = ta, .tb = tb, .batch = batch, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .rows = m};
     work.products = gan_products_for(ctx, m, n, k, 1);
     if (batch == 0 || m == 0 || n == 0)
+        return;
+    if (work.products && batch == 1 && gan_thin_product(ctx, ta, m, n, k, a, b, c))
         return;
     if (!work.products)
         by_blas(ctx, &work);

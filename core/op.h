@@ -183,6 +183,9 @@ enum { GAN_GRAIN = 1 << 15 };
  * C m x n, on all threads where that pays. Takes scratch memory; fails when cancelled. */
 void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, int64_t n, int64_t k, const gan_real *a,
                  const gan_real *b, gan_real *c);
+/* The same for one matrix where n or k is 1, in float32 (thin.c); false, and nothing done, for others. */
+bool gan_thin_product(gan_context *ctx, bool ta, int64_t m, int64_t n, int64_t k, const gan_real *a, const gan_real *b,
+                      gan_real *c);
 /* C[m x n] = A B + beta C, row-major with leading dimensions, on the calling thread. Cannot fail. */
 void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda, const gan_real *b,
               int64_t ldb, gan_real beta, gan_real *c, int64_t ldc);

@@ -169,7 +169,7 @@ static void flush(const gan_strip *s, struct chunk *chunk, bool add, bool low)
 {
     amx_registers r;
     float sums[4][TILE_ROWS][TILE_ROWS] __attribute__((aligned(64)));
-    amx_begin(r);
+    amx_begin();
     for (int64_t column = 0; column < s->n; column += PANEL) {
         amx_zero(r, 0);
         amx_zero(r, 1);
@@ -184,7 +184,7 @@ static void flush(const gan_strip *s, struct chunk *chunk, bool add, bool low)
         amx_store(r, 3, sums[3]);
         store(s, column, add, sums);
     }
-    amx_end(r);
+    amx_end();
     chunk->count = 0;
 }
 
@@ -265,13 +265,21 @@ static void split_columns(int64_t n, const float *const x[GAN_TILE], char *to)
     }
 }
 
+static void begin(void)
+{
+    amx_begin();
+}
+static void end(void)
+{
+    amx_end();
+}
+
 static inline __attribute__((always_inline)) void multiply_runs(gan_tile_side a, gan_tile_side b, int64_t count,
                                                                 const gan_tile_run *runs, int64_t at, bool add,
                                                                 float *tiles, bool low)
 {
     enum { TILE = TILE_ROWS * TILE_ROWS };
     amx_registers r;
-    amx_begin(r);
     if (add) {
         amx_load(r, 0, tiles, 64);
         amx_load(r, 1, tiles + TILE, 64);
@@ -292,7 +300,6 @@ static inline __attribute__((always_inline)) void multiply_runs(gan_tile_side a,
     amx_store(r, 1, tiles + TILE);
     amx_store(r, 2, tiles + 2 * TILE);
     amx_store(r, 3, tiles + 3 * TILE);
-    amx_end(r);
 }
 
 static void multiply(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at, bool add,
@@ -325,8 +332,8 @@ static void turn(const float *tiles, int64_t m, int64_t n, float *to, int64_t ld
     }
 }
 
-static const gan_tiles tiles = {split_rows, split_pairs, split_columns, multiply, turn};
-static const gan_tiles tiles_bf16 = {split_rows, split_pairs, split_columns, multiply_bf16, turn};
+static const gan_tiles tiles = {split_rows, split_pairs, split_columns, begin, end, multiply, turn};
+static const gan_tiles tiles_bf16 = {split_rows, split_pairs, split_columns, begin, end, multiply_bf16, turn};
 
 const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip, &tiles};
 const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip_bf16, &tiles_bf16};

@@ -83,8 +83,8 @@ static inline void amx_split_pairs(const float *x, const float *y, int n, uint16
     }
 }
 
-#define amx_begin(r)              memset(&(r), 0, sizeof(r))
-#define amx_end(r)                ((void)(r))
+#define amx_begin()               ((void)0)
+#define amx_end()                 ((void)0)
 #define amx_zero(r, t)            memset((r).tile[t], 0, sizeof(r).tile[t])
 #define amx_load(r, t, from, row) emulated_load((r).tile[t], (const char *)(from), row)
 #define amx_store(r, t, to)       memcpy(to, (r).tile[t], sizeof(r).tile[t])
@@ -94,25 +94,26 @@ static inline void amx_split_pairs(const float *x, const float *y, int n, uint16
 
 #include <immintrin.h>
 
+/* The CPU's own. */
 typedef struct amx_registers {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } shape;
+    char nothing;
 } amx_registers;
 
 /* All eight tiles of this thread get their full size, until amx_end. What the program has written lies in
  * memory then: the compiler does not know that tiles are loaded from there. */
-static inline void amx_configure(amx_registers *r)
+static inline void amx_configure(void)
 {
-    __asm__ volatile("" : : : "memory");
-    *r = (amx_registers){.shape = {.palette = 1}};
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } shape = {.palette = 1};
     for (int i = 0; i < 8; i++) {
-        r->shape.row_bytes[i] = 64;
-        r->shape.rows[i] = 16;
+        shape.row_bytes[i] = 64;
+        shape.rows[i] = 16;
     }
-    _tile_loadconfig(&r->shape);
+    __asm__ volatile("" : : : "memory");
+    _tile_loadconfig(&shape);
 }
 
 /* The first n, at most 16, of 16 numbers; the rest are 0 and are not read. */
@@ -151,8 +152,8 @@ static inline void amx_split_pairs(const float *x, const float *y, int n, uint16
     _mm512_storeu_si512(low, amx_interleaved(_mm512_cvtne2ps_pbh(b - back_b, a - back_a)));
 }
 
-#define amx_begin(r)              amx_configure(&(r))
-#define amx_end(r)                _tile_release()
+#define amx_begin()               amx_configure()
+#define amx_end()                 _tile_release()
 #define amx_zero(r, t)            _tile_zero(t)
 #define amx_load(r, t, from, row) _tile_loadd(t, from, row)
 #define amx_store(r, t, to)       _tile_stored(t, to, 64)

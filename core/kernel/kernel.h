@@ -136,6 +136,9 @@ typedef struct gan_tiles {
                         int64_t to_pitch);
     /* A^T's 32 rows of n <= 32 numbers: a step, packed. NULL: zeros. */
     void (*split_columns)(int64_t n, const gan_real *const x[GAN_TILE], char *to);
+    /* Before a thread multiplies, and when it has. */
+    void (*begin)(void);
+    void (*end)(void);
     /* C's tiles = the runs' products, or += them: rows 0-15 by columns 0-15, 0-15 by 16-31, 16-31 by 0-15, ...
      * Each run's a counts from `at` bytes further on. */
     void (*multiply)(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at, bool add,
@@ -169,7 +172,8 @@ typedef struct gan_kernels {
 
     gan_real (*sum)(int64_t n, const gan_real *x);
     bool (*all_finite)(int64_t n, const gan_real *x);
-    double (*squares)(int64_t n, const gan_real *x);                     /* sum of x^2, which no float overflows */
+    double (*squares)(int64_t n, const gan_real *x); /* sum of x^2, which no float overflows */
+    gan_real (*dot)(int64_t n, const gan_real *x, const gan_real *y);
     void (*axpy)(int64_t n, gan_real a, const gan_real *x, gan_real *y); /* y += a*x */
 
     /* By channel, over rows of c numbers; the accumulators are added to. */

@@ -261,6 +261,21 @@ static gan_real sum(int64_t n, const gan_real *x)
     return lanes[0];
 }
 
+static gan_real dot(int64_t n, const gan_real *restrict x, const gan_real *restrict y)
+{
+    gan_real lanes[4 * LANES] = {0};
+    int64_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        for (int j = 0; j < 4 * LANES; j++)
+            lanes[j] += x[i + j] * y[i + j];
+    for (; i < n; i++)
+        lanes[i % (4 * LANES)] += x[i] * y[i];
+    for (int width = 2 * LANES; width; width /= 2)
+        for (int j = 0; j < width; j++)
+            lanes[j] += lanes[j + width];
+    return lanes[0];
+}
+
 /* 0*x is 0 for a finite x and NaN for any other. */
 static bool all_finite(int64_t n, const gan_real *x)
 {
@@ -441,6 +456,7 @@ const gan_kernels NAME(gan_kernels_, GAN_KERNEL_SET) = {
     .sum = sum,
     .all_finite = all_finite,
     .squares = squares,
+    .dot = dot,
     .axpy = axpy,
     .column_sums = column_sums,
     .column_squares = column_squares,
