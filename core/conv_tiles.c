@@ -36,7 +36,7 @@ struct pass {
     int64_t band, bands;         /* of rows in an item, and how many items they make of a group */
     int64_t items;
     _Atomic int64_t next; /* item */
-    char *laid_out;       /* for each slot, its runs behind it */
+    char *slots;
     int64_t slot_bytes;
 };
 
@@ -52,36 +52,40 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     }
 }
 
-/* The taps that meet a phase of the result's row y. */
-static int meet(const struct pass *w, int64_t y, int64_t phase, int64_t panel, const char *laid_out, gan_tile_run *runs)
+/* The taps that meet a phase of a row of the result, each with its weights in the first panel. */
+struct meeting {
+    int64_t count;
+    gan_tile_run *runs;
+};
+
+static struct meeting meet(const struct pass *w, int64_t y, int64_t phase, const char *laid_out, gan_tile_run *runs)
 {
-    int count = 0;
-    const char *packed = w->packed + panel * w->taps * w->steps * GAN_STEP_BYTES;
+    struct meeting m = {0, runs};
     for (int64_t i = 0; i < w->v->kh; i++) {
         int64_t row, column;
         if (gan_layout_meets_row(&w->from, i, y, &row))
             for (int64_t j = 0; j < w->v->rows.kw; j++)
                 if (gan_layout_meets_column(&w->from, j, phase, &column))
-                    runs[count++] =
+                    runs[m.count++] =
                         (gan_tile_run){laid_out + gan_layout_row(&w->from, row) + column,
-                                       packed + (i * w->v->rows.kw + j) * w->steps * GAN_STEP_BYTES, w->steps};
+                                       w->packed + (i * w->v->rows.kw + j) * w->steps * GAN_STEP_BYTES, w->steps};
     }
-    return count;
+    return m;
 }
 
 /* One phase of the result's row y in a group of images: a panel of its channels. */
-static void compute_phase(const struct pass *w, int64_t first, int64_t y, int64_t phase, int64_t panel, int count,
-                          const gan_tile_run *runs)
+static void compute_phase(const struct pass *w, int64_t first, int64_t y, int64_t phase, int64_t panel,
+                          struct meeting m)
 {
     int64_t group = w->from.group, line = w->from.line, images = least(group, w->v->n - first);
     int64_t all = pieces(w->columns - phase, w->phases) * group, channel = panel * GAN_TILE;
     int64_t n = least(GAN_TILE, w->channels - channel), image_size = w->rows * w->columns * w->channels;
     gan_real tiles[GAN_TILE * GAN_TILE] __attribute__((aligned(64)));
     gan_real *to = w->to + first * image_size + (y * w->columns + phase) * w->channels + channel;
-    int64_t image = 0;
+    int64_t image = 0, weights = panel * w->taps * w->steps * GAN_STEP_BYTES;
     for (int64_t at = 0; at < all; at += GAN_TILE) {
-        w->products->tiles->multiply((gan_tile_side){line, 16 * line, 64, 128}, gan_packed_side, count, runs, at * line,
-                                     false, tiles);
+        w->products->tiles->multiply((gan_tile_side){line, 16 * line, 64, 128}, gan_packed_side, m.count, m.runs,
+                                     at * line, weights, false, tiles);
         for (int64_t i = 0; i < GAN_TILE && at + i < all; i++) {
             const gan_real *from = tiles + (i / 16 * 32 + i % 16) * 16;
             gan_real *pixel = to + image * image_size;
@@ -102,35 +106,44 @@ static void compute_phase(const struct pass *w, int64_t first, int64_t y, int64_
     }
 }
 
+/* What a slot has to itself. */
+struct slot {
+    char *laid_out;
+    struct meeting *meetings; /* of each line and phase, and their runs */
+    gan_tile_run *runs;
+};
+
 /* An item is a band of rows of the result in a group of images: some lines at a time, each row that they meet laid out
  * once. */
-static void compute_item(const struct pass *w, int64_t item, char *laid_out, gan_tile_run *runs)
+static void compute_item(const struct pass *w, int64_t item, struct slot s)
 {
-    int64_t first = item / w->bands * w->from.group, low, done = 0;
+    int64_t first = item / w->bands * w->from.group, low, done = 0, phases = least(w->phases, w->columns);
     int64_t begin = item % w->bands * w->band, end = least(begin + w->band, w->rows);
     for (int64_t top = begin; top < end && !gan_stopped(w->ctx); top += w->lines) {
         int64_t bottom = least(top + w->lines, end), rows = gan_layout_rows(&w->from, top, bottom, &low);
         for (int64_t row = most(low, done); row < low + rows; row++)
-            gan_lay_out_images(&w->from, w->products->tiles, first, row, laid_out);
+            gan_lay_out_images(&w->from, w->products->tiles, first, row, s.laid_out);
         done = most(done, low + rows);
+        int64_t lines = (bottom - top) * phases;
+        for (int64_t i = 0; i < lines; i++)
+            s.meetings[i] = meet(w, top + i % (bottom - top), i / (bottom - top), s.laid_out, s.runs + i * w->taps);
         for (int64_t panel = 0; panel < w->panels && !gan_stopped(w->ctx); panel++)
-            for (int64_t phase = 0; phase < least(w->phases, w->columns); phase++)
-                for (int64_t y = top; y < bottom; y++) {
-                    int count = meet(w, y, phase, panel, laid_out, runs);
-                    compute_phase(w, first, y, phase, panel, count, runs);
-                }
+            for (int64_t i = 0; i < lines; i++)
+                compute_phase(w, first, top + i % (bottom - top), i / (bottom - top), panel, s.meetings[i]);
     }
 }
 
 static void pass_job(void *work, int64_t begin, int64_t end)
 {
     struct pass *w = work;
+    int64_t most_meetings = w->lines * w->phases;
     w->products->tiles->begin();
-    for (int64_t slot = begin; slot < end; slot++) {
-        char *laid_out = w->laid_out + slot * w->slot_bytes;
-        gan_tile_run *runs = (gan_tile_run *)(laid_out + w->slot_bytes) - w->taps;
+    for (int64_t at = begin; at < end; at++) {
+        struct slot s = {.laid_out = w->slots + at * w->slot_bytes};
+        s.meetings = (struct meeting *)(s.laid_out + w->slot_bytes) - most_meetings;
+        s.runs = (gan_tile_run *)s.meetings - most_meetings * w->taps;
         for (int64_t item; (item = atomic_fetch_add(&w->next, 1)) < w->items && !gan_stopped(w->ctx);)
-            compute_item(w, item, laid_out, runs);
+            compute_item(w, item, s);
     }
     w->products->tiles->end();
 }
@@ -181,9 +194,11 @@ static void pass(gan_context *ctx, const gan_conv *v)
     plan(&w, gan_threads(ctx));
 
     w.packed = gan_scratch(ctx, (size_t)(w.panels * w.taps * w.steps * GAN_STEP_BYTES));
-    int64_t slots = least(gan_threads(ctx), w.items);
-    w.slot_bytes = pieces(gan_layout_bytes(&w.from) + w.taps * (int64_t)sizeof(gan_tile_run), 64) * 64;
-    w.laid_out = gan_scratch(ctx, (size_t)(slots * w.slot_bytes));
+    int64_t slots = least(gan_threads(ctx), w.items), meetings = w.lines * w.phases;
+    w.slot_bytes = gan_layout_bytes(&w.from) +
+                   meetings * (int64_t)(sizeof(struct meeting) + (size_t)w.taps * sizeof(gan_tile_run));
+    w.slot_bytes = pieces(w.slot_bytes, 64) * 64;
+    w.slots = gan_scratch(ctx, (size_t)(slots * w.slot_bytes));
     gan_parallel(ctx, w.panels * w.taps, 16 / w.steps + 1, pack_job, &w);
     gan_parallel(ctx, slots, 1, pass_job, &w);
 }

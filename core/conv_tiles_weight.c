@@ -96,7 +96,7 @@ static void add_block_job(void *work, int64_t begin, int64_t end)
                     runs[count++] = (gan_tile_run){y + (at - w->top) * w->steps * GAN_STEP_BYTES,
                                                    x + gan_layout_row(&w->x, row) + column, w->steps};
             if (count || !w->add)
-                w->tiles->multiply(gan_packed_side, side, count, runs, 0, w->add, sums_of(w, item, tap));
+                w->tiles->multiply(gan_packed_side, side, count, runs, 0, 0, w->add, sums_of(w, item, tap));
         }
     }
     w->tiles->end();

@@ -3,6 +3,8 @@
  *
  * The gradient reads the result alone: with a slope of 0 or more, y > 0 exactly where x + bias > 0. So nothing is kept
  * of what lay before. It is linear in dy and written with ops, and holds for any order. */
+#include <string.h>
+
 #include "op.h"
 
 struct finish_work {
@@ -19,12 +21,56 @@ static void finish_job(void *work, int64_t begin, int64_t end)
     w->kernels->finish(end - begin, w->c, w->x + begin * w->c, w->bias, w->slope, w->y + begin * w->c);
 }
 
+/* The gradient of the leak and its sums by channel: a band of rows at a time, while a cache holds it. */
+enum { BAND = 1 << 14 }; /* numbers */
+
+struct finish_back {
+    const gan_kernels *kernels;
+    int64_t rows, c, band; /* rows */
+    const gan_real *dy, *y;
+    gan_real *dx, *sums; /* of each band */
+    gan_real slope;
+};
+
+static void back_job(void *work, int64_t begin, int64_t end)
+{
+    struct finish_back *w = work;
+    for (int64_t band = begin; band < end; band++) {
+        int64_t first = band * w->band, rows = w->rows - first < w->band ? w->rows - first : w->band;
+        int64_t from = first * w->c;
+        w->kernels->binary[GAN_LEAKY_SLOPE](rows * w->c, w->dy + from, 1, w->y + from, 1, w->dx + from, w->slope, 0);
+        memset(w->sums + band * w->c, 0, (size_t)w->c * sizeof *w->sums);
+        w->kernels->column_sums(rows, w->c, w->dx + from, w->sums + band * w->c);
+    }
+}
+
+static void fused_grad(gan_tensor *y, gan_tensor *dy, gan_tensor **dx)
+{
+    gan_context *ctx = y->ctx;
+    gan_tensor *bias = gan_input(y, 1);
+    int64_t c = bias->numel, rows = c ? y->numel / c : 0, band = BAND / (c + 1) + 1, bands = (rows + band - 1) / band;
+    dx[0] = gan_new(ctx, y->shape);
+    dx[1] = gan_zeros(ctx, bias->shape);
+    size_t mark = gan_pool_mark(ctx);
+    gan_real *sums = gan_scratch(ctx, (size_t)(bands * c) * sizeof *sums);
+    struct finish_back work = {
+        ctx->kernels, rows, c, band, dy->data, y->data, dx[0]->data, sums, (gan_real)y->node->at.f[0]};
+    gan_parallel(ctx, bands, GAN_GRAIN / BAND, back_job, &work);
+    ctx->kernels->column_sums(bands, c, sums, dx[1]->data);
+    gan_pool_release(ctx, mark);
+}
+
 static void finish_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
 {
     double slope = y->node->at.f[0];
+    bool biased = y->node->count > 1 && needed[1];
+    if (biased && slope != 1 && !gan_recording(y->ctx)) {
+        fused_grad(y, dy, dx);
+        return;
+    }
     gan_tensor *d = slope == 1 ? dy : gan_leaky_relu_slope(dy, y, slope);
     dx[0] = d;
-    if (y->node->count > 1 && needed[1])
+    if (biased)
         dx[1] = d; /* the walk sums it */
 }
 static const gan_op finish_op = {"finish", finish_grad, GAN_SAVES_OUTPUT};

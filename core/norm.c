@@ -1,6 +1,6 @@
-/* norm.c - batch normalisation, fused: two passes forward, two backward.
+/* norm.c - batch normalisation, fused: two passes over memory forward, two backward.
  *
- * The activation that follows is part of both, which read its result to know where it leaked. The op
+ * The activation that follows is part of both; backward, where it leaked is worked out again from x. The op
  * keeps the law of gradients: while recording, its gradient is written with ops (x, gamma and
  * the moments as functions of x); otherwise a fused kernel computes the same three gradients. Sums by
  * channel are taken over fixed bands of rows, so they do not depend on the number of threads. */
@@ -11,48 +11,48 @@
 
 /* ---- Sums by channel over bands of rows ---- */
 
+enum { BAND_ROWS = 256 };
+
 struct columns {
     const gan_kernels *kernels;
-    int64_t rows, c, band;
-    const gan_real *x, *mean, *dy, *y;
-    gan_real slope; /* of the activation whose result y is */
-    gan_real *sums; /* for each band: c numbers, or 2c where there are dots */
+    int64_t rows, c;
+    const gan_real *x;
+    const gan_real *dy; /* NULL: moments, else the sums of its gradient */
+    gan_leaky leaky;
+    gan_real *sums; /* for each band: twice c numbers */
 };
+
+static int64_t band_rows(int64_t rows, int64_t band)
+{
+    int64_t left = rows - band * BAND_ROWS;
+    return left < BAND_ROWS ? left : BAND_ROWS;
+}
 
 static void sums_job(void *work, int64_t begin, int64_t end)
 {
     struct columns *w = work;
-    int64_t width = w->dy ? 2 * w->c : w->c;
-    for (int64_t at = begin; at < end; at++) {
-        int64_t first = at * w->band, rows = w->rows - first < w->band ? w->rows - first : w->band;
-        const gan_real *x = w->x + first * w->c;
-        gan_real *sums = w->sums + at * width;
-        memset(sums, 0, (size_t)width * sizeof *sums);
-        if (w->dy)
-            w->kernels->column_dots(rows, w->c, x, w->mean, w->dy + first * w->c, w->y + first * w->c, w->slope, sums,
-                                    sums + w->c);
-        else if (w->mean)
-            w->kernels->column_squares(rows, w->c, x, w->mean, sums);
-        else
-            w->kernels->column_sums(rows, w->c, x, sums);
+    for (int64_t band = begin; band < end; band++) {
+        int64_t rows = band_rows(w->rows, band), from = band * BAND_ROWS * w->c;
+        gan_real *first = w->sums + band * 2 * w->c, *second = first + w->c;
+        memset(first, 0, (size_t)(2 * w->c) * sizeof *first);
+        if (w->dy) {
+            w->kernels->column_dots(rows, w->c, w->x + from, w->dy + from, &w->leaky, first, second);
+            continue;
+        }
+        w->kernels->column_sums(rows, w->c, w->x + from, first);
+        for (int64_t i = 0; i < w->c; i++)
+            first[i] /= (gan_real)rows;
+        w->kernels->column_squares(rows, w->c, w->x + from, first, second); /* from a cache */
     }
 }
 
-enum { BAND_ROWS = 256 };
-
-/* result: c sums of x; of (x - mean)^2 where mean is given; of dy and of dy (x - mean) where dy is, the gradient of an
- * activation's result y. */
-static void column_sums(gan_context *ctx, int64_t rows, int64_t c, const gan_real *x, const gan_real *mean,
-                        const gan_real *dy, const gan_real *y, double slope, gan_real *result)
+/* Runs the job over all bands; their sums, in scratch memory. */
+static const gan_real *sums_of_bands(gan_context *ctx, struct columns *work)
 {
-    size_t mark = gan_pool_mark(ctx);
-    int64_t width = dy ? 2 * c : c, bands = (rows + BAND_ROWS - 1) / BAND_ROWS;
-    gan_real *sums = gan_scratch(ctx, (size_t)(bands * width) * sizeof *sums);
-    struct columns work = {ctx->kernels, rows, c, BAND_ROWS, x, mean, dy, y, (gan_real)slope, sums};
-    gan_parallel(ctx, bands, GAN_GRAIN / (BAND_ROWS * (c + 1)) + 1, sums_job, &work);
-    memset(result, 0, (size_t)width * sizeof *result);
-    ctx->kernels->column_sums(bands, width, sums, result);
-    gan_pool_release(ctx, mark);
+    int64_t bands = (work->rows + BAND_ROWS - 1) / BAND_ROWS;
+    work->sums = gan_scratch(ctx, (size_t)(bands * 2 * work->c) * sizeof *work->sums);
+    gan_parallel(ctx, bands, GAN_GRAIN / (BAND_ROWS * (work->c + 1)) + 1, sums_job, work);
+    return work->sums;
 }
 
 /* ---- Moments ---- */
@@ -72,13 +72,23 @@ gan_tensor *gan_channel_moments(gan_tensor *x)
     check_channels(x, "channel_moments");
     int64_t c = x->shape.dims[x->shape.rank - 1], rows = c ? x->numel / c : 0;
     gan_tensor *moments = gan_new(ctx, GAN_SHAPE(2, c));
-    gan_real *mean = moments->data, *var = mean + c;
-    column_sums(ctx, rows, c, x->data, NULL, NULL, NULL, 1, mean);
-    for (int64_t i = 0; i < c; i++)
-        mean[i] /= (gan_real)rows;
-    column_sums(ctx, rows, c, x->data, mean, NULL, NULL, 1, var);
-    for (int64_t i = 0; i < c; i++)
-        var[i] /= (gan_real)rows;
+    size_t mark = gan_pool_mark(ctx);
+    struct columns work = {.kernels = ctx->kernels, .rows = rows, .c = c, .x = x->data};
+    const gan_real *bands = sums_of_bands(ctx, &work);
+    /* The mean of means; what bands differ from it belongs to the variance. */
+    for (int64_t i = 0; i < c; i++) {
+        double mean = 0, squares = 0;
+        for (int64_t band = 0; band * BAND_ROWS < rows; band++)
+            mean += (double)bands[band * 2 * c + i] * (double)band_rows(rows, band);
+        mean /= (double)rows;
+        for (int64_t band = 0; band * BAND_ROWS < rows; band++) {
+            double off = (double)bands[band * 2 * c + i] - mean;
+            squares += (double)bands[(band * 2 + 1) * c + i] + off * off * (double)band_rows(rows, band);
+        }
+        moments->data[i] = (gan_real)mean;
+        moments->data[c + i] = (gan_real)(squares / (double)rows);
+    }
+    gan_pool_release(ctx, mark);
     return moments;
 }
 
@@ -87,8 +97,10 @@ gan_tensor *gan_channel_moments(gan_tensor *x)
 struct normalize_work {
     const gan_kernels *kernels;
     int64_t c;
-    const gan_real *x, *mean, *dy, *y, *a, *b, *k; /* by channel: (x-mean) a + b, or dy a + (x-mean) b + k */
-    gan_real slope, *result;
+    const gan_real *x, *dy;
+    gan_leaky leaky;
+    const gan_real *ky, *kx, *k; /* with dy, by channel: dy ky + (x - mean) kx + k */
+    gan_real *result;
 };
 
 static void normalize_job(void *work, int64_t begin, int64_t end)
@@ -96,10 +108,10 @@ static void normalize_job(void *work, int64_t begin, int64_t end)
     struct normalize_work *w = work;
     int64_t from = begin * w->c;
     if (w->dy)
-        w->kernels->normalize_grad(end - begin, w->c, w->x + from, w->mean, w->dy + from, w->y + from, w->slope, w->a,
-                                   w->b, w->k, w->result + from);
+        w->kernels->normalize_grad(end - begin, w->c, w->x + from, w->dy + from, &w->leaky, w->ky, w->kx, w->k,
+                                   w->result + from);
     else
-        w->kernels->normalize(end - begin, w->c, w->x + from, w->mean, w->a, w->b, w->slope, w->result + from);
+        w->kernels->normalize(end - begin, w->c, w->x + from, &w->leaky, w->result + from);
 }
 
 static void run_normalize(gan_context *ctx, int64_t rows, struct normalize_work *work)
@@ -112,15 +124,29 @@ static double inverse_deviation(const gan_real *moments, int64_t c, int64_t i, d
     return 1 / sqrt((double)moments[c + i] + eps);
 }
 
+/* The normalisation and its activation; the scale by channel is in scratch memory. */
+static gan_leaky leaky_of(gan_context *ctx, gan_tensor *gamma, gan_tensor *beta, gan_tensor *moments, double eps,
+                          double slope)
+{
+    int64_t c = gamma->numel;
+    gan_real *scale = gan_scratch(ctx, (size_t)c * sizeof *scale);
+    for (int64_t i = 0; i < c; i++)
+        scale[i] = (gan_real)((double)gamma->data[i] * inverse_deviation(moments->data, c, i, eps));
+    return (gan_leaky){moments->data, scale, beta->data, (gan_real)slope};
+}
+
 /* dx = gamma r (dy - mean(dy) - xhat mean(dy xhat)),  dgamma = sum dy xhat,  dbeta = sum dy */
 static void fused_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
 {
     gan_context *ctx = y->ctx;
     gan_tensor *x = gan_input(y, 0), *gamma = gan_input(y, 1), *moments = gan_input(y, 3);
     int64_t c = gamma->numel, rows = c ? x->numel / c : 0;
-    double eps = y->node->at.f[0], slope = y->node->at.f[1];
-    gan_real *sums = gan_scratch(ctx, (size_t)(5 * c) * sizeof *sums), *a = sums + 2 * c, *b = a + c, *k = b + c;
-    column_sums(ctx, rows, c, x->data, moments->data, dy->data, y->data, slope, sums);
+    double eps = y->node->at.f[0];
+    gan_real *sums = gan_scratch(ctx, (size_t)(5 * c) * sizeof *sums), *ky = sums + 2 * c, *kx = ky + c, *k = kx + c;
+    struct columns columns = {.kernels = ctx->kernels, .rows = rows, .c = c, .x = x->data, .dy = dy->data};
+    columns.leaky = leaky_of(ctx, gamma, gan_input(y, 2), moments, eps, y->node->at.f[1]);
+    memset(sums, 0, (size_t)(2 * c) * sizeof *sums);
+    ctx->kernels->column_sums((rows + BAND_ROWS - 1) / BAND_ROWS, 2 * c, sums_of_bands(ctx, &columns), sums);
     gan_tensor *dgamma = needed[1] ? gan_new(ctx, gamma->shape) : NULL;
     if (needed[2])
         dx[2] = gan_from(ctx, gamma->shape, sums);
@@ -129,15 +155,14 @@ static void fused_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_te
         double sum = (double)sums[i], dot = (double)sums[c + i];
         if (dgamma)
             dgamma->data[i] = (gan_real)(dot * r);
-        a[i] = (gan_real)scale;
-        b[i] = (gan_real)(-scale * r * r * dot / (double)rows);
+        ky[i] = (gan_real)scale;
+        kx[i] = (gan_real)(-scale * r * r * dot / (double)rows);
         k[i] = (gan_real)(-scale * sum / (double)rows);
     }
     dx[1] = dgamma;
     if (needed[0]) {
         dx[0] = gan_new(ctx, x->shape);
-        struct normalize_work work = {ctx->kernels,    c,          x->data, moments->data, dy->data, y->data, a, b, k,
-                                      (gan_real)slope, dx[0]->data};
+        struct normalize_work work = {ctx->kernels, c, x->data, dy->data, columns.leaky, ky, kx, k, dx[0]->data};
         run_normalize(ctx, rows, &work);
     }
 }
@@ -165,7 +190,8 @@ static void batch_norm_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, g
         dx[2] = gan_sum(dy, rows, false);
 }
 static const gan_op batch_norm_op = {"batch_norm", batch_norm_grad,
-                                     GAN_SAVES_INPUT(0) | GAN_SAVES_INPUT(1) | GAN_SAVES_INPUT(3) | GAN_SAVES_OUTPUT};
+                                     GAN_SAVES_INPUT(0) | GAN_SAVES_INPUT(1) | GAN_SAVES_INPUT(2) | GAN_SAVES_INPUT(3) |
+                                         GAN_SAVES_OUTPUT};
 
 gan_tensor *gan_batch_norm(gan_tensor *x, gan_tensor *gamma, gan_tensor *beta, gan_tensor *moments, double eps,
                            double slope)
@@ -191,11 +217,8 @@ gan_tensor *gan_batch_norm(gan_tensor *x, gan_tensor *gamma, gan_tensor *beta, g
                  GAN_TEXT(moments->shape));
     gan_tensor *y = gan_new(ctx, x->shape);
     size_t mark = gan_pool_mark(ctx);
-    gan_real *scale = gan_scratch(ctx, (size_t)c * sizeof *scale);
-    for (int64_t i = 0; i < c; i++)
-        scale[i] = (gan_real)((double)gamma->data[i] * inverse_deviation(moments->data, c, i, eps));
-    struct normalize_work work = {ctx->kernels, c,          x->data, moments->data,   NULL,   NULL,
-                                  scale,        beta->data, NULL,    (gan_real)slope, y->data};
+    struct normalize_work work = {.kernels = ctx->kernels, .c = c, .x = x->data, .result = y->data};
+    work.leaky = leaky_of(ctx, gamma, beta, moments, eps, slope);
     run_normalize(ctx, rows, &work);
     gan_pool_release(ctx, mark);
     return GAN_RECORD(y, &batch_norm_op, ((gan_attributes){.f = {eps, slope}}), x, gamma, beta, moments);

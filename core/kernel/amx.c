@@ -275,8 +275,8 @@ static void end(void)
 }
 
 static inline __attribute__((always_inline)) void multiply_runs(gan_tile_side a, gan_tile_side b, int64_t count,
-                                                                const gan_tile_run *runs, int64_t at, bool add,
-                                                                float *tiles, bool low)
+                                                                const gan_tile_run *runs, int64_t a_at, int64_t b_at,
+                                                                bool add, float *tiles, bool low)
 {
     enum { TILE = TILE_ROWS * TILE_ROWS };
     amx_registers r;
@@ -292,7 +292,7 @@ static inline __attribute__((always_inline)) void multiply_runs(gan_tile_side a,
         amx_zero(r, 3);
     }
     for (int64_t n = 0; n < count; n++) {
-        const char *from_a = runs[n].a + at, *from_b = runs[n].b;
+        const char *from_a = runs[n].a + a_at, *from_b = runs[n].b + b_at;
         for (int64_t i = 0; i < runs[n].steps; i++, from_a += a.step, from_b += b.step)
             multiply_step(&r, from_a, a, from_b, b, low);
     }
@@ -302,15 +302,15 @@ static inline __attribute__((always_inline)) void multiply_runs(gan_tile_side a,
     amx_store(r, 3, tiles + 3 * TILE);
 }
 
-static void multiply(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at, bool add,
-                     float *tiles)
+static void multiply(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t a_at,
+                     int64_t b_at, bool add, float *tiles)
 {
-    multiply_runs(a, b, count, runs, at, add, tiles, true);
+    multiply_runs(a, b, count, runs, a_at, b_at, add, tiles, true);
 }
-static void multiply_bf16(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at,
-                          bool add, float *tiles)
+static void multiply_bf16(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t a_at,
+                          int64_t b_at, bool add, float *tiles)
 {
-    multiply_runs(a, b, count, runs, at, add, tiles, false);
+    multiply_runs(a, b, count, runs, a_at, b_at, add, tiles, false);
 }
 
 static void turn(const float *tiles, int64_t m, int64_t n, float *to, int64_t ld)

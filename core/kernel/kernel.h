@@ -67,6 +67,12 @@ typedef void gan_binary_kernel(int64_t n, const gan_real *a, int64_t sa, const g
 typedef void gan_score_kernel(int64_t n, const gan_real *x, gan_real *value, gan_real *slope, gan_real *curvature,
                               gan_real sign, gan_real p);
 
+/* y = v where v > 0, slope*v elsewhere, with v = (x - mean)*scale + shift by channel. */
+typedef struct gan_leaky {
+    const gan_real *mean, *scale, *shift;
+    gan_real slope;
+} gan_leaky;
+
 /* What Adam's kernel needs once the step's corrections are worked out, in double, and rounded. */
 typedef struct gan_adam_constants {
     gan_real beta1, rest1; /* beta1 and 1 - beta1 */
@@ -140,9 +146,9 @@ typedef struct gan_tiles {
     void (*begin)(void);
     void (*end)(void);
     /* C's tiles = the runs' products, or += them: rows 0-15 by columns 0-15, 0-15 by 16-31, 16-31 by 0-15, ...
-     * Each run's a counts from `at` bytes further on. */
-    void (*multiply)(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t at, bool add,
-                     gan_real *tiles);
+     * Each run's sides lie so many bytes further on. */
+    void (*multiply)(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t a_at,
+                     int64_t b_at, bool add, gan_real *tiles);
     /* Writes C^T's n <= 32 columns of m <= 32 rows, ld apart, from C's four tiles. */
     void (*turn)(const gan_real *tiles, int64_t m, int64_t n, gan_real *to, int64_t ld);
 } gan_tiles;
@@ -179,16 +185,14 @@ typedef struct gan_kernels {
     /* By channel, over rows of c numbers; the accumulators are added to. */
     void (*column_sums)(int64_t rows, int64_t c, const gan_real *x, gan_real *sums);
     void (*column_squares)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, gan_real *sums);
-    /* sums += dy, dots += dy * (x - mean), dy times slope where y is not above 0 */
-    void (*column_dots)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *dy,
-                        const gan_real *y, gan_real slope, gan_real *sums, gan_real *dots);
-    /* y = leaky((x - mean)*scale + shift), leaky(v) being v where v > 0 and slope*v elsewhere */
-    void (*normalize)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *scale,
-                      const gan_real *shift, gan_real slope, gan_real *y);
-    /* dx = dy*ky + (x - mean)*kx + k, dy times slope where y is not above 0 */
-    void (*normalize_grad)(int64_t rows, int64_t c, const gan_real *x, const gan_real *mean, const gan_real *dy,
-                           const gan_real *y, gan_real slope, const gan_real *ky, const gan_real *kx, const gan_real *k,
-                           gan_real *dx);
+    /* y = leaky(x) */
+    void (*normalize)(int64_t rows, int64_t c, const gan_real *x, const gan_leaky *leaky, gan_real *y);
+    /* sums += dy, dots += dy * (x - mean), dy times slope where y was not above 0 */
+    void (*column_dots)(int64_t rows, int64_t c, const gan_real *x, const gan_real *dy, const gan_leaky *leaky,
+                        gan_real *sums, gan_real *dots);
+    /* dx = dy*ky + (x - mean)*kx + k, dy times slope where y was not above 0 */
+    void (*normalize_grad)(int64_t rows, int64_t c, const gan_real *x, const gan_real *dy, const gan_leaky *leaky,
+                           const gan_real *ky, const gan_real *kx, const gan_real *k, gan_real *dx);
     /* y = leaky(x + bias); bias may be NULL; y may be x */
     void (*finish)(int64_t rows, int64_t c, const gan_real *x, const gan_real *bias, gan_real slope, gan_real *y);
 

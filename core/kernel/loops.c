@@ -338,11 +338,21 @@ static inline gan_real leak_back(gan_real dy, gan_real y, gan_real slope)
     return y > 0 ? dy : (slope == 0 ? 0 : slope * dy);
 }
 
-static void column_dots(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict mean,
-                        const gan_real *restrict dy, const gan_real *restrict y, gan_real slope,
-                        gan_real *restrict sums, gan_real *restrict dots)
+static void normalize(int64_t rows, int64_t c, const gan_real *restrict x, const gan_leaky *leaky, gan_real *restrict y)
 {
-    if (slope == 1) { /* y is not needed */
+    const gan_real *restrict mean = leaky->mean, *restrict scale = leaky->scale, *restrict shift = leaky->shift;
+    gan_real slope = leaky->slope;
+    for (int64_t r = 0; r < rows; r++, x += c, y += c)
+        for (int64_t i = 0; i < c; i++)
+            y[i] = leak((x[i] - mean[i]) * scale[i] + shift[i], slope);
+}
+
+static void column_dots(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict dy,
+                        const gan_leaky *leaky, gan_real *restrict sums, gan_real *restrict dots)
+{
+    const gan_real *restrict mean = leaky->mean, *restrict scale = leaky->scale, *restrict shift = leaky->shift;
+    gan_real slope = leaky->slope;
+    if (slope == 1) {
         for (int64_t r = 0; r < rows; r++, x += c, dy += c)
             for (int64_t i = 0; i < c; i++) {
                 sums[i] += dy[i];
@@ -350,37 +360,31 @@ static void column_dots(int64_t rows, int64_t c, const gan_real *restrict x, con
             }
         return;
     }
-    for (int64_t r = 0; r < rows; r++, x += c, dy += c, y += c)
+    for (int64_t r = 0; r < rows; r++, x += c, dy += c)
         for (int64_t i = 0; i < c; i++) {
-            gan_real d = leak_back(dy[i], y[i], slope);
+            gan_real d = leak_back(dy[i], (x[i] - mean[i]) * scale[i] + shift[i], slope);
             sums[i] += d;
             dots[i] += d * (x[i] - mean[i]);
         }
 }
 
-static void normalize(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict mean,
-                      const gan_real *restrict scale, const gan_real *restrict shift, gan_real slope,
-                      gan_real *restrict y)
+static void normalize_grad(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict dy,
+                           const gan_leaky *leaky, const gan_real *restrict ky, const gan_real *restrict kx,
+                           const gan_real *restrict k, gan_real *restrict dx)
 {
-    for (int64_t r = 0; r < rows; r++, x += c, y += c)
-        for (int64_t i = 0; i < c; i++)
-            y[i] = leak((x[i] - mean[i]) * scale[i] + shift[i], slope);
-}
-
-static void normalize_grad(int64_t rows, int64_t c, const gan_real *restrict x, const gan_real *restrict mean,
-                           const gan_real *restrict dy, const gan_real *restrict y, gan_real slope,
-                           const gan_real *restrict ky, const gan_real *restrict kx, const gan_real *restrict k,
-                           gan_real *restrict dx)
-{
+    const gan_real *restrict mean = leaky->mean, *restrict scale = leaky->scale, *restrict shift = leaky->shift;
+    gan_real slope = leaky->slope;
     if (slope == 1) {
         for (int64_t r = 0; r < rows; r++, x += c, dy += c, dx += c)
             for (int64_t i = 0; i < c; i++)
                 dx[i] = dy[i] * ky[i] + (x[i] - mean[i]) * kx[i] + k[i];
         return;
     }
-    for (int64_t r = 0; r < rows; r++, x += c, dy += c, y += c, dx += c)
-        for (int64_t i = 0; i < c; i++)
-            dx[i] = leak_back(dy[i], y[i], slope) * ky[i] + (x[i] - mean[i]) * kx[i] + k[i];
+    for (int64_t r = 0; r < rows; r++, x += c, dy += c, dx += c)
+        for (int64_t i = 0; i < c; i++) {
+            gan_real d = leak_back(dy[i], (x[i] - mean[i]) * scale[i] + shift[i], slope);
+            dx[i] = d * ky[i] + (x[i] - mean[i]) * kx[i] + k[i];
+        }
 }
 
 static void finish(int64_t rows, int64_t c, const gan_real *x, const gan_real *restrict bias, gan_real slope,
