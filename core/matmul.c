@@ -96,18 +96,18 @@ static void gather(int strip, int64_t m, int64_t k, const gan_real *a, int64_t l
         }
 }
 
-/* Rows of C from c on, a strip of them, for some columns and a stretch of the depth. */
-static void multiply_strip(const gan_products *p, gan_strip strip, gan_run run, const gan_real *a, int64_t lda,
+/* Rows of C from c on, a strip of them, for some columns and the run's stretch of the depth; fills in the run's rows. */
+static void multiply_strip(const gan_products *p, gan_strip strip, gan_run *run, const gan_real *a, int64_t lda,
                            gan_real *c, int64_t ldc)
 {
     gan_real *to[GAN_STRIP_ROWS];
     for (int i = 0; i < strip.rows; i++)
         to[i] = c + i * ldc;
-    run.a[0] = a;
+    run->a[0] = a;
     for (int i = 1; i < p->rows && !strip.step; i++)
-        run.a[i] = i < strip.rows ? a + i * lda : run.a[i - 1];
+        run->a[i] = i < strip.rows ? a + i * lda : run->a[i - 1];
     strip.count = 1;
-    strip.runs = &run;
+    strip.runs = run;
     strip.c = to;
     p->strip(&strip);
 }
@@ -119,10 +119,11 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
     int64_t packed_rows = gan_packed_rows(p, k), columns = columns_at_once(p);
     for (int64_t column = 0; column < n; column += columns)
         for (int64_t at = 0; at < k || at == 0; at += DEPTH) {
-            gan_run run = {.depth = least(k - at, DEPTH),
-                           .b = packed + column * packed_rows + at * p->panel,
-                           .panel = packed_rows * p->panel};
-            gan_strip strip = {.n = least(n - column, columns), .add = add || at > 0};
+            gan_run run;
+            run.depth = least(k - at, DEPTH);
+            run.b = packed + column * packed_rows + at * p->panel;
+            run.panel = packed_rows * p->panel;
+            gan_strip strip = {.n = least(n - column, columns), .add = add || at > 0, .c_step = ldc};
             bool gathering = ta && lda >= LONG && strip.n > 2 * p->panel;
             for (int64_t row = 0; row < m; row += p->rows) {
                 const gan_real *from = ta ? a + at * lda + row : a + row * lda + at;
@@ -134,7 +135,7 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
                     from = gathered + row % GATHERED * run.depth;
                     strip.step = strip.rows;
                 }
-                multiply_strip(p, strip, run, from, lda, c + row * ldc + column, ldc);
+                multiply_strip(p, strip, &run, from, lda, c + row * ldc + column, ldc);
             }
         }
 }
@@ -151,7 +152,7 @@ struct product {
     int64_t row_pieces, rows; /* each matrix of the batch is cut into pieces of so many rows */
     int64_t column_pieces, columns;
     gan_real *packed; /* each B of the batch */
-    int64_t packed_size, packed_rows;
+    int64_t packed_size, packed_rows, pack_pieces;
 };
 
 /* How many items of so many operations a thread should get at once. */
@@ -190,8 +191,8 @@ static void pack_job(void *work, int64_t begin, int64_t end)
 {
     struct product *w = work;
     for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
-        int64_t batch = at / w->column_pieces, column = at % w->column_pieces * w->columns;
-        w->products->pack(w->k, least(w->columns, w->n - column),
+        int64_t batch = at / w->pack_pieces, column = at % w->pack_pieces * w->products->panel;
+        w->products->pack(w->k, least(w->products->panel, w->n - column),
                           w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
                           w->packed + batch * w->packed_size + column * w->packed_rows);
     }
@@ -221,9 +222,9 @@ static void by_strips(gan_context *ctx, struct product *w)
     w->columns = columns_at_once(p);
     w->column_pieces = (w->n + w->columns - 1) / w->columns;
     double flops = 2.0 * (double)w->m * (double)w->n * (double)w->k;
-    /* Packing a number takes a thread as long as some ten operations. */
-    gan_parallel(ctx, w->batch * w->column_pieces, grain(10.0 * (double)w->k * (double)least(w->n, w->columns)),
-                 pack_job, w);
+    w->pack_pieces = (w->n + p->panel - 1) / p->panel;
+    /* Packing a number takes a thread as long as some hundred operations. */
+    gan_parallel(ctx, w->batch * w->pack_pieces, grain(100.0 * (double)w->k * (double)p->panel), pack_job, w);
     if (flops * (double)w->batch > GAN_WORTH_WAKING) {
         int64_t wanted = (flops * (double)w->batch > 2e8 ? 4 : 1) * gan_threads(ctx);
         int64_t pieces = (wanted + w->batch * w->column_pieces - 1) / (w->batch * w->column_pieces);

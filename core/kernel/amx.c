@@ -164,6 +164,35 @@ static inline void store(const gan_strip *s, int64_t column, bool add, float sum
     }
 }
 
+/* C's four tiles, so many bytes from row to row and floats from the upper two to the lower ones. */
+static inline __attribute__((always_inline)) void load_sums(amx_registers *r, bool add, const float *c, int64_t row,
+                                                            int64_t right, int64_t below)
+{
+    (void)r; /* the emulation's */
+    if (!add) {
+        amx_zero(*r, 0);
+        amx_zero(*r, 1);
+        amx_zero(*r, 2);
+        amx_zero(*r, 3);
+        return;
+    }
+    amx_load(*r, 0, c, row);
+    amx_load(*r, 1, c + right, row);
+    amx_load(*r, 2, c + below, row);
+    amx_load(*r, 3, c + below + right, row);
+}
+static inline __attribute__((always_inline)) void store_sums(amx_registers *r, float *c, int64_t row, int64_t right,
+                                                             int64_t below)
+{
+    (void)r;
+    amx_store(*r, 0, c, row);
+    amx_store(*r, 1, c + right, row);
+    amx_store(*r, 2, c + below, row);
+    amx_store(*r, 3, c + below + right, row);
+}
+
+enum { TILE = TILE_ROWS * TILE_ROWS };
+
 /* Multiplies what the chunk holds into all columns of C, and empties it. */
 static void flush(const gan_strip *s, struct chunk *chunk, bool add, bool low)
 {
@@ -171,18 +200,19 @@ static void flush(const gan_strip *s, struct chunk *chunk, bool add, bool low)
     float sums[4][TILE_ROWS][TILE_ROWS] __attribute__((aligned(64)));
     amx_begin();
     for (int64_t column = 0; column < s->n; column += PANEL) {
-        amx_zero(r, 0);
-        amx_zero(r, 1);
-        amx_zero(r, 2);
-        amx_zero(r, 3);
+        /* Where C has whole tiles they lie in place. */
+        bool there = s->c_step && s->rows == PANEL && s->n - column >= PANEL;
+        int64_t row = there ? s->c_step * (int64_t)sizeof(float) : 64;
+        load_sums(&r, there && add, s->c[0] + column, row, TILE_ROWS, TILE_ROWS * s->c_step);
         for (int i = 0; i < chunk->count; i++)
             multiply_step(&r, (const char *)(chunk->a + i * STEP), gan_packed_side,
                           (const char *)(chunk->b[i] + column / PANEL * chunk->panel[i]), gan_packed_side, low);
-        amx_store(r, 0, sums[0]);
-        amx_store(r, 1, sums[1]);
-        amx_store(r, 2, sums[2]);
-        amx_store(r, 3, sums[3]);
-        store(s, column, add, sums);
+        if (there) {
+            store_sums(&r, s->c[0] + column, row, TILE_ROWS, TILE_ROWS * s->c_step);
+        } else {
+            store_sums(&r, sums[0][0], row, TILE, 2 * TILE);
+            store(s, column, add, sums);
+        }
     }
     amx_end();
     chunk->count = 0;
@@ -278,28 +308,14 @@ static inline __attribute__((always_inline)) void multiply_runs(gan_tile_side a,
                                                                 const gan_tile_run *runs, int64_t a_at, int64_t b_at,
                                                                 bool add, float *tiles, bool low)
 {
-    enum { TILE = TILE_ROWS * TILE_ROWS };
     amx_registers r;
-    if (add) {
-        amx_load(r, 0, tiles, 64);
-        amx_load(r, 1, tiles + TILE, 64);
-        amx_load(r, 2, tiles + 2 * TILE, 64);
-        amx_load(r, 3, tiles + 3 * TILE, 64);
-    } else {
-        amx_zero(r, 0);
-        amx_zero(r, 1);
-        amx_zero(r, 2);
-        amx_zero(r, 3);
-    }
+    load_sums(&r, add, tiles, 64, TILE, 2 * TILE);
     for (int64_t n = 0; n < count; n++) {
         const char *from_a = runs[n].a + a_at, *from_b = runs[n].b + b_at;
         for (int64_t i = 0; i < runs[n].steps; i++, from_a += a.step, from_b += b.step)
             multiply_step(&r, from_a, a, from_b, b, low);
     }
-    amx_store(r, 0, tiles);
-    amx_store(r, 1, tiles + TILE);
-    amx_store(r, 2, tiles + 2 * TILE);
-    amx_store(r, 3, tiles + 3 * TILE);
+    store_sums(&r, tiles, 64, TILE, 2 * TILE);
 }
 
 static void multiply(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t a_at,

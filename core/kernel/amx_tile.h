@@ -2,7 +2,7 @@
  * conversion to bf16), or, with GAN_AMX_EMULATED, the same in plain C on any machine.
  *
  * A tile is 16 rows of 64 bytes: 16 x 16 floats, or 16 x 32 numbers of bf16. The operations take the
- * number of a tile register, 0 to 7, as a constant; a tile's rows are loaded from `row` bytes apart.
+ * number of a tile register, 0 to 7, as a constant; a tile's rows lie `row` bytes apart in memory.
  *
  * A float is split into two numbers of bf16, x = high + low, each the nearest one, ties to even:
  *   amx_split(x, n, high, low)            n <= 32 numbers, side by side, into 32; the rest become 0
@@ -54,6 +54,12 @@ static inline void emulated_load(float tile[16][16], const char *from, int64_t r
         memcpy(tile[i], from + i * row, sizeof tile[i]);
 }
 
+static inline void emulated_store(float tile[16][16], char *to, int64_t row)
+{
+    for (int i = 0; i < 16; i++)
+        memcpy(to + i * row, tile[i], sizeof tile[i]);
+}
+
 /* The nearest number of bf16, ties to even. A NaN stays one. */
 static inline uint16_t rounded(float x)
 {
@@ -87,7 +93,7 @@ static inline void amx_split_pairs(const float *x, const float *y, int n, uint16
 #define amx_end()                 ((void)0)
 #define amx_zero(r, t)            memset((r).tile[t], 0, sizeof(r).tile[t])
 #define amx_load(r, t, from, row) emulated_load((r).tile[t], (const char *)(from), row)
-#define amx_store(r, t, to)       memcpy(to, (r).tile[t], sizeof(r).tile[t])
+#define amx_store(r, t, to, row)  emulated_store((r).tile[t], (char *)(to), row)
 #define amx_dpbf16(r, c, a, b)    emulated_dpbf16((r).tile[c], (r).tile[a], (r).tile[b])
 
 #else
@@ -156,7 +162,7 @@ static inline void amx_split_pairs(const float *x, const float *y, int n, uint16
 #define amx_end()                 _tile_release()
 #define amx_zero(r, t)            _tile_zero(t)
 #define amx_load(r, t, from, row) _tile_loadd(t, from, row)
-#define amx_store(r, t, to)       _tile_stored(t, to, 64)
+#define amx_store(r, t, to, row)  _tile_stored(t, to, row)
 #define amx_dpbf16(r, c, a, b)    _tile_dpbf16ps(c, a, b)
 
 #endif

@@ -109,6 +109,7 @@ typedef struct gan_strip {
     const gan_run *runs;
     bool add;           /* to what C holds, rather than to nothing */
     gan_real *const *c; /* a pointer for each row */
+    int64_t c_step;     /* numbers from each to the next, or 0: who knows */
 } gan_strip;
 
 /* ---- Products by tiles ----
