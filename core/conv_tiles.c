@@ -79,30 +79,23 @@ static void compute_phase(const struct pass *w, int64_t first, int64_t y, int64_
 {
     int64_t group = w->from.group, line = w->from.line, images = least(group, w->v->n - first);
     int64_t all = pieces(w->columns - phase, w->phases) * group, channel = panel * GAN_TILE;
-    int64_t n = least(GAN_TILE, w->channels - channel), image_size = w->rows * w->columns * w->channels;
+    int64_t image_size = w->rows * w->columns * w->channels, weights = panel * w->taps * w->steps * GAN_STEP_BYTES;
     gan_real tiles[GAN_TILE * GAN_TILE] __attribute__((aligned(64)));
-    gan_real *to = w->to + first * image_size + (y * w->columns + phase) * w->channels + channel;
-    int64_t image = 0, weights = panel * w->taps * w->steps * GAN_STEP_BYTES;
+    gan_real *to[GAN_TILE], nowhere[GAN_TILE]; /* for the images that a group has too many */
+    gan_real *place = w->to + first * image_size + (y * w->columns + phase) * w->channels + channel;
+    int64_t image = 0;
     for (int64_t at = 0; at < all; at += GAN_TILE) {
-        w->products->tiles->multiply((gan_tile_side){line, 16 * line, 64, 128}, gan_packed_side, m.count, m.runs,
-                                     at * line, weights, false, tiles);
-        for (int64_t i = 0; i < GAN_TILE && at + i < all; i++) {
-            const gan_real *from = tiles + (i / 16 * 32 + i % 16) * 16;
-            gan_real *pixel = to + image * image_size;
-            if (image >= images)
-                ; /* nobody's */
-            else if (n == GAN_TILE) {
-                memcpy(pixel, from, 16 * sizeof *pixel);
-                memcpy(pixel + 16, from + 256, 16 * sizeof *pixel);
-            } else {
-                for (int64_t c = 0; c < n; c++)
-                    pixel[c] = from[c / 16 * 256 + c % 16];
-            }
+        int64_t lines = least(GAN_TILE, all - at);
+        for (int64_t i = 0; i < lines; i++) {
+            to[i] = image < images ? place + image * image_size : nowhere;
             if (++image == group) {
                 image = 0;
-                to += w->phases * w->channels;
+                place += w->phases * w->channels;
             }
         }
+        w->products->tiles->multiply((gan_tile_side){line, 16 * line, 64, 128}, gan_packed_side, m.count, m.runs,
+                                     at * line, weights, false, tiles);
+        w->products->tiles->store(tiles, lines, least(GAN_TILE, w->channels - channel), to);
     }
 }
 

@@ -329,6 +329,20 @@ static void multiply_bf16(gan_tile_side a, gan_tile_side b, int64_t count, const
     multiply_runs(a, b, count, runs, a_at, b_at, add, tiles, false);
 }
 
+static void store_rows(const float *tiles, int64_t m, int64_t n, float *const *to)
+{
+    for (int64_t i = 0; i < m; i++) {
+        const float *from = tiles + (i / TILE_ROWS * 2 * TILE_ROWS + i % TILE_ROWS) * TILE_ROWS;
+        if (n == PANEL) {
+            *(vector *)to[i] = load(from);
+            *(vector *)(to[i] + TILE_ROWS) = load(from + TILE);
+        } else {
+            for (int64_t j = 0; j < n; j++)
+                to[i][j] = from[j / TILE_ROWS * TILE + j % TILE_ROWS];
+        }
+    }
+}
+
 static void turn(const float *tiles, int64_t m, int64_t n, float *to, int64_t ld)
 {
     for (int tile = 0; tile < 4; tile++) {
@@ -348,8 +362,9 @@ static void turn(const float *tiles, int64_t m, int64_t n, float *to, int64_t ld
     }
 }
 
-static const gan_tiles tiles = {split_rows, split_pairs, split_columns, begin, end, multiply, turn};
-static const gan_tiles tiles_bf16 = {split_rows, split_pairs, split_columns, begin, end, multiply_bf16, turn};
+static const gan_tiles tiles = {split_rows, split_pairs, split_columns, begin, end, multiply, store_rows, turn};
+static const gan_tiles tiles_bf16 = {split_rows, split_pairs,   split_columns, begin,
+                                     end,        multiply_bf16, store_rows,    turn};
 
 const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip, &tiles};
 const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip_bf16, &tiles_bf16};

@@ -150,6 +150,8 @@ typedef struct gan_tiles {
      * Each run's sides lie so many bytes further on. */
     void (*multiply)(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t a_at,
                      int64_t b_at, bool add, gan_real *tiles);
+    /* Writes m <= 32 rows of n <= 32 columns of C's four tiles, each to its place. */
+    void (*store)(const gan_real *tiles, int64_t m, int64_t n, gan_real *const *to);
     /* Writes C^T's n <= 32 columns of m <= 32 rows, ld apart, from C's four tiles. */
     void (*turn)(const gan_real *tiles, int64_t m, int64_t n, gan_real *to, int64_t ld);
 } gan_tiles;
