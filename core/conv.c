@@ -98,9 +98,19 @@ static void compute(gan_context *ctx, gan_conv *v)
         gan_conv_patches(ctx, v);
     } else {
         gan_conv_widen(ctx, v);
-        (v->products->tiles ? gan_conv_tiles : gan_conv_direct)(ctx, v);
+        if (v->products->tiles) {
+            gan_conv_tiles(ctx, v);
+            v->bias = NULL;
+            v->slope = 1; /* it has done that */
+        } else {
+            gan_conv_direct(ctx, v);
+        }
     }
     gan_pool_release(ctx, mark);
+    bool forward = v->face == GAN_CONV_FORWARD;
+    if (v->bias || v->slope != 1)
+        gan_finish_rows(ctx, v->n * (forward ? v->p * v->q : v->h * v->w), forward ? v->o : v->c, v->result, v->bias,
+                        v->slope);
 }
 
 /* ---- The ops ---- */
@@ -122,6 +132,11 @@ static void conv2d_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_t
 static const gan_op conv2d_op = {"conv2d", conv2d_grad, GAN_SAVES_INPUT(0) | GAN_SAVES_INPUT(1)};
 
 gan_tensor *gan_conv2d(gan_tensor *x, gan_tensor *w, int stride, int pad)
+{
+    return gan_conv2d_finish(x, w, stride, pad, NULL, 1);
+}
+
+gan_tensor *gan_conv2d_finish(gan_tensor *x, gan_tensor *w, int stride, int pad, gan_tensor *bias, double slope)
 {
     gan_context *ctx = x->ctx;
     gan_check_contexts("conv2d", x, w);
@@ -145,12 +160,17 @@ gan_tensor *gan_conv2d(gan_tensor *x, gan_tensor *w, int stride, int pad)
                   .stride = stride,
                   .pad = pad,
                   .x = x->data,
-                  .weight = w->data};
+                  .weight = w->data,
+                  .bias = bias ? bias->data : NULL,
+                  .slope = (gan_real)slope};
     check_patch(ctx, "conv2d", &v);
-    gan_tensor *y = gan_new(ctx, GAN_SHAPE(v.n, v.p, v.q, v.o));
+    gan_shape shape = GAN_SHAPE(v.n, v.p, v.q, v.o);
+    gan_check_finish(ctx, shape, bias, slope);
+    gan_tensor *y = gan_new(ctx, shape);
     v.result = y->data;
     compute(ctx, &v);
-    return GAN_RECORD(y, &conv2d_op, settings(stride, pad), x, w);
+    y = GAN_RECORD(y, &conv2d_op, settings(stride, pad), x, w);
+    return bias || slope != 1 ? gan_finished(y, bias, slope) : y;
 }
 
 static void conv2d_input_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_tensor **dx)
@@ -165,6 +185,12 @@ static void conv2d_input_grad(gan_tensor *y, gan_tensor *dy, const bool *needed,
 static const gan_op conv2d_input_op = {"conv2d_input", conv2d_input_grad, GAN_SAVES_INPUT(0) | GAN_SAVES_INPUT(1)};
 
 gan_tensor *gan_conv2d_input(gan_tensor *y, gan_tensor *w, int64_t height, int64_t width, int stride, int pad)
+{
+    return gan_conv2d_input_finish(y, w, height, width, stride, pad, NULL, 1);
+}
+
+gan_tensor *gan_conv2d_input_finish(gan_tensor *y, gan_tensor *w, int64_t height, int64_t width, int stride, int pad,
+                                    gan_tensor *bias, double slope)
 {
     gan_context *ctx = y->ctx;
     gan_check_contexts("conv2d_input", y, w);
@@ -188,7 +214,9 @@ gan_tensor *gan_conv2d_input(gan_tensor *y, gan_tensor *w, int64_t height, int64
                   .stride = stride,
                   .pad = pad,
                   .y = y->data,
-                  .weight = w->data};
+                  .weight = w->data,
+                  .bias = bias ? bias->data : NULL,
+                  .slope = (gan_real)slope};
     if (v.p != sy[1] || v.q != sy[2])
         gan_fail(ctx, GAN_ERROR_ARGUMENT,
                  "conv2d_input: a result of %lldx%lld (kernel %lldx%lld, stride %d, pad %d) has %lldx%lld places, the "
@@ -196,10 +224,13 @@ gan_tensor *gan_conv2d_input(gan_tensor *y, gan_tensor *w, int64_t height, int64
                  (long long)height, (long long)width, (long long)v.kh, (long long)v.kw, stride, pad, (long long)v.p,
                  (long long)v.q, GAN_TEXT(y->shape), (long long)sy[1], (long long)sy[2]);
     check_patch(ctx, "conv2d_input", &v);
-    gan_tensor *x = gan_new(ctx, GAN_SHAPE(v.n, v.h, v.w, v.c));
+    gan_shape shape = GAN_SHAPE(v.n, v.h, v.w, v.c);
+    gan_check_finish(ctx, shape, bias, slope);
+    gan_tensor *x = gan_new(ctx, shape);
     v.result = x->data;
     compute(ctx, &v);
-    return GAN_RECORD(x, &conv2d_input_op, settings(stride, pad), y, w);
+    x = GAN_RECORD(x, &conv2d_input_op, settings(stride, pad), y, w);
+    return bias || slope != 1 ? gan_finished(x, bias, slope) : x;
 }
 
 static void conv2d_weight_grad(gan_tensor *w, gan_tensor *dw, const bool *needed, gan_tensor **dx)
@@ -234,7 +265,8 @@ gan_tensor *gan_conv2d_weight(gan_tensor *x, gan_tensor *y, int64_t kernel_h, in
                   .stride = stride,
                   .pad = pad,
                   .x = x->data,
-                  .y = y->data};
+                  .y = y->data,
+                  .slope = 1};
     if (v.n != sy[0] || v.p != sy[1] || v.q != sy[2])
         gan_fail(ctx, GAN_ERROR_ARGUMENT, "conv2d_weight: wanted an output of shape %lldx%lldx%lldxC, got %s",
                  (long long)v.n, (long long)v.p, (long long)v.q, GAN_TEXT(y->shape));

@@ -28,6 +28,8 @@ typedef struct gan_conv {
     const gan_products *products;   /* what multiplies; NULL: OpenBLAS */
     const gan_real *x, *weight, *y; /* the two that are given */
     gan_real *result;               /* the third */
+    const gan_real *bias;           /* y = leaky(y + bias) is what follows, for the face to y or x; NULL: no bias */
+    gan_real slope;
     gan_conv_rows rows;
 } gan_conv;
 

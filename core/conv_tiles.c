@@ -95,7 +95,8 @@ static void compute_phase(const struct pass *w, int64_t first, int64_t y, int64_
         }
         w->products->tiles->multiply((gan_tile_side){line, 16 * line, 64, 128}, gan_packed_side, m.count, m.runs,
                                      at * line, weights, false, tiles);
-        w->products->tiles->store(tiles, lines, least(GAN_TILE, w->channels - channel), to);
+        w->products->tiles->store(tiles, lines, least(GAN_TILE, w->channels - channel),
+                                  w->v->bias ? w->v->bias + channel : NULL, w->v->slope, to);
     }
 }
 

@@ -76,28 +76,57 @@ static void finish_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_t
 static const gan_op finish_op = {"finish", finish_grad, GAN_SAVES_OUTPUT};
 static const gan_op bias_op = {"finish", finish_grad, 0}; /* with a slope of 1 */
 
+void gan_check_finish(gan_context *ctx, gan_shape shape, gan_tensor *bias, double slope)
+{
+    int64_t c = shape.rank ? shape.dims[shape.rank - 1] : 1;
+    if (bias) {
+        if (bias->ctx != ctx)
+            gan_fail(ctx, GAN_ERROR_ARGUMENT, "finish: the bias belongs to another context");
+        if (!gan_same_shape(bias->shape, GAN_SHAPE(c)))
+            gan_fail(ctx, GAN_ERROR_ARGUMENT, "finish: wanted a bias of shape %lld for an input of shape %s, got %s",
+                     (long long)c, GAN_TEXT(shape), GAN_TEXT(bias->shape));
+    }
+    if (!(slope >= 0))
+        gan_fail(ctx, GAN_ERROR_ARGUMENT, "finish: slope must not be negative, got %g", slope);
+}
+
+static void finish_rows(gan_context *ctx, int64_t rows, int64_t c, const gan_real *x, const gan_real *bias,
+                        double slope, gan_real *y)
+{
+    struct finish_work work = {ctx->kernels, c, x, bias, y, (gan_real)slope};
+    gan_parallel(ctx, c ? rows : 0, GAN_GRAIN / (c + 1) + 1, finish_job, &work);
+}
+
+void gan_finish_rows(gan_context *ctx, int64_t rows, int64_t c, gan_real *x, const gan_real *bias, double slope)
+{
+    finish_rows(ctx, rows, c, x, bias, slope, x);
+}
+
+static gan_tensor *record(gan_tensor *y, gan_tensor *x, gan_tensor *bias, double slope)
+{
+    gan_attributes at = {.f = {slope}};
+    const gan_op *op = slope == 1 ? &bias_op : &finish_op;
+    return bias ? GAN_RECORD(y, op, at, x, bias) : GAN_RECORD(y, op, at, x);
+}
+
+/* A view of x, whose numbers are given up: whoever reads x later is told. */
+static gan_tensor *in_place_of(gan_tensor *x)
+{
+    x->storage->version++;
+    return gan_view(x, x->shape);
+}
+
+gan_tensor *gan_finished(gan_tensor *x, gan_tensor *bias, double slope)
+{
+    return record(in_place_of(x), x, bias, slope);
+}
+
 gan_tensor *gan_finish(gan_tensor *x, gan_tensor *bias, double slope, bool over)
 {
     gan_context *ctx = x->ctx;
     int64_t c = x->shape.rank ? x->shape.dims[x->shape.rank - 1] : 1;
-    if (bias) {
-        gan_check_contexts("finish", x, bias);
-        if (!gan_same_shape(bias->shape, GAN_SHAPE(c)))
-            gan_fail(ctx, GAN_ERROR_ARGUMENT, "finish: wanted a bias of shape %lld for an input of shape %s, got %s",
-                     (long long)c, GAN_TEXT(x->shape), GAN_TEXT(bias->shape));
-    }
-    if (!(slope >= 0))
-        gan_fail(ctx, GAN_ERROR_ARGUMENT, "finish: slope must not be negative, got %g", slope);
-    gan_tensor *y;
-    if (over && x->storage->references == 1) {
-        x->storage->version++; /* whoever reads x later is told */
-        y = gan_view(x, x->shape);
-    } else {
-        y = gan_new(ctx, x->shape);
-    }
-    struct finish_work work = {ctx->kernels, c, x->data, bias ? bias->data : NULL, y->data, (gan_real)slope};
-    gan_parallel(ctx, c ? x->numel / c : 0, GAN_GRAIN / (c + 1) + 1, finish_job, &work);
-    gan_attributes at = {.f = {slope}};
-    const gan_op *op = slope == 1 ? &bias_op : &finish_op;
-    return bias ? GAN_RECORD(y, op, at, x, bias) : GAN_RECORD(y, op, at, x);
+    gan_check_finish(ctx, x->shape, bias, slope);
+    gan_tensor *y = over && x->storage->references == 1 ? in_place_of(x) : gan_new(ctx, x->shape);
+    finish_rows(ctx, c ? x->numel / c : 0, c, x->data, bias ? bias->data : NULL, slope, y->data);
+    return record(y, x, bias, slope);
 }

@@ -336,6 +336,10 @@ gan_tensor *gan_matmul_t(gan_tensor *a, bool transpose_a, gan_tensor *b, bool tr
 gan_tensor *gan_conv2d(gan_tensor *x, gan_tensor *w, int stride, int pad);
 gan_tensor *gan_conv2d_input(gan_tensor *y, gan_tensor *w, int64_t height, int64_t width, int stride, int pad);
 gan_tensor *gan_conv2d_weight(gan_tensor *x, gan_tensor *y, int64_t kernel_h, int64_t kernel_w, int stride, int pad);
+/* gan_finish of the first two, in one pass where the kernel set can. */
+gan_tensor *gan_conv2d_finish(gan_tensor *x, gan_tensor *w, int stride, int pad, gan_tensor *bias, double slope);
+gan_tensor *gan_conv2d_input_finish(gan_tensor *y, gan_tensor *w, int64_t height, int64_t width, int stride, int pad,
+                                    gan_tensor *bias, double slope);
 
 /* ---- Normalisation (norm.c) ------------------------------------------------------------------ */
 

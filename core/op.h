@@ -201,6 +201,15 @@ size_t gan_packed(const gan_products *p, int64_t k, int64_t n);
 void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda,
                   const gan_real *packed, bool add, gan_real *c, int64_t ldc);
 
+/* ---- What follows a product (finish.c) ---- */
+
+/* Fails where gan_finish would, for an input of that shape. */
+void gan_check_finish(gan_context *ctx, gan_shape shape, gan_tensor *bias, double slope);
+/* gan_finish's numbers for rows of c numbers, in place; on all threads. */
+void gan_finish_rows(gan_context *ctx, int64_t rows, int64_t c, gan_real *x, const gan_real *bias, double slope);
+/* gan_finish's node over x, which nothing else holds and whose numbers are finished already. */
+gan_tensor *gan_finished(gan_tensor *x, gan_tensor *bias, double slope);
+
 /* ---- Family members that another family's gradient needs ---- */
 
 /* Fills y with x, repeated as x's shape broadcasts to y's. */

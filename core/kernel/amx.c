@@ -329,16 +329,29 @@ static void multiply_bf16(gan_tile_side a, gan_tile_side b, int64_t count, const
     multiply_runs(a, b, count, runs, a_at, b_at, add, tiles, false);
 }
 
-static void store_rows(const float *tiles, int64_t m, int64_t n, float *const *to)
+static inline __attribute__((always_inline)) void store_row(const float *from, int64_t n, const float *bias,
+                                                            float slope, float *to)
+{
+    float row[PANEL];
+    memcpy(row, from, TILE_ROWS * sizeof *row);
+    memcpy(row + TILE_ROWS, from + TILE, TILE_ROWS * sizeof *row);
+    for (int64_t j = 0; j < n; j++) {
+        float v = row[j] + (bias ? bias[j] : 0);
+        to[j] = v > 0 ? v : (slope == 0 && v < 0 ? 0 : slope * v);
+    }
+}
+
+static void store_rows(const float *tiles, int64_t m, int64_t n, const float *bias, float slope, float *const *to)
 {
     for (int64_t i = 0; i < m; i++) {
         const float *from = tiles + (i / TILE_ROWS * 2 * TILE_ROWS + i % TILE_ROWS) * TILE_ROWS;
-        if (n == PANEL) {
+        if (n == PANEL && !bias && slope == 1) {
             *(vector *)to[i] = load(from);
             *(vector *)(to[i] + TILE_ROWS) = load(from + TILE);
+        } else if (n == PANEL) {
+            store_row(from, PANEL, bias, slope, to[i]);
         } else {
-            for (int64_t j = 0; j < n; j++)
-                to[i][j] = from[j / TILE_ROWS * TILE + j % TILE_ROWS];
+            store_row(from, n, bias, slope, to[i]);
         }
     }
 }

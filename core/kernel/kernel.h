@@ -150,8 +150,10 @@ typedef struct gan_tiles {
      * Each run's sides lie so many bytes further on. */
     void (*multiply)(gan_tile_side a, gan_tile_side b, int64_t count, const gan_tile_run *runs, int64_t a_at,
                      int64_t b_at, bool add, gan_real *tiles);
-    /* Writes m <= 32 rows of n <= 32 columns of C's four tiles, each to its place. */
-    void (*store)(const gan_real *tiles, int64_t m, int64_t n, gan_real *const *to);
+    /* Writes m <= 32 rows of n <= 32 columns of C's four tiles, each to its place: leaky(c + bias), bias by column or
+     * NULL, leaky(v) being v where v > 0 and slope*v elsewhere. */
+    void (*store)(const gan_real *tiles, int64_t m, int64_t n, const gan_real *bias, gan_real slope,
+                  gan_real *const *to);
     /* Writes C^T's n <= 32 columns of m <= 32 rows, ld apart, from C's four tiles. */
     void (*turn)(const gan_real *tiles, int64_t m, int64_t n, gan_real *to, int64_t ld);
 } gan_tiles;

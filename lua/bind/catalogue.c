@@ -17,7 +17,7 @@
 
 #include "bind.h"
 
-enum { MOST_ARGUMENTS = 6 };
+enum { MOST_ARGUMENTS = 8 };
 
 struct value {
     gan_tensor *tensor;
@@ -102,8 +102,8 @@ enum role { DIFFERENTIABLE, CONSTANT, PLACES /* a constant whose numbers are pla
     OP(index, DIFFERENTIABLE, "x:tensor dim:axis indices:indices", gan_index(T(0), AXIS(1), T(2)), "slices of a dimension, by their places from 1") \
     OP(scatter_add, DIFFERENTIABLE, "x:tensor dim:axis indices:indices size:integer", gan_scatter_add(T(0), AXIS(1), T(2), I(3)), "zeros, to which each slice of x is added at its place") \
     OP(matmul, DIFFERENTIABLE, "a:tensor b:tensor transpose_a:flag transpose_b:flag", gan_matmul_t(T(0), FLAG(2), T(1), FLAG(3)), "matrix product, of two matrices or of two batches of them") \
-    OP(conv2d, DIFFERENTIABLE, "x:tensor weight:tensor stride:integer=1 pad:integer=0", gan_conv2d(T(0), T(1), INT(2), INT(3)), "convolution of N x H x W x in with kh x kw x in x out") \
-    OP(conv2d_input, DIFFERENTIABLE, "y:tensor weight:tensor height:integer width:integer stride:integer=1 pad:integer=0", gan_conv2d_input(T(0), T(1), I(2), I(3), INT(4), INT(5)), "transposed convolution, of N x P x Q x out with kh x kw x in x out to N x height x width x in") \
+    OP(conv2d, DIFFERENTIABLE, "x:tensor weight:tensor stride:integer=1 pad:integer=0 bias:tensor? slope:number=1", gan_conv2d_finish(T(0), T(1), INT(2), INT(3), T(4), N(5)), "convolution of N x H x W x in with kh x kw x in x out, and what finish makes of it") \
+    OP(conv2d_input, DIFFERENTIABLE, "y:tensor weight:tensor height:integer width:integer stride:integer=1 pad:integer=0 bias:tensor? slope:number=1", gan_conv2d_input_finish(T(0), T(1), I(2), I(3), INT(4), INT(5), T(6), N(7)), "transposed convolution, of N x P x Q x out with kh x kw x in x out to N x height x width x in, and what finish makes of it") \
     OP(conv2d_weight, DIFFERENTIABLE, "x:tensor y:tensor kernel_h:integer kernel_w:integer stride:integer=1 pad:integer=0", gan_conv2d_weight(T(0), T(1), I(2), I(3), INT(4), INT(5)), "the gradient of a convolution to its weight: kernel_h x kernel_w x in x out") \
     OP(channel_moments, CONSTANT, "x:tensor", gan_channel_moments(T(0)), "2 x C: mean and variance (divided by n) of each channel; a constant") \
     OP(batch_norm, DIFFERENTIABLE, "x:tensor gamma:tensor beta:tensor moments:tensor? eps:number=1e-5 slope:number=1", gan_batch_norm(T(0), T(1), T(2), T(3), N(4), N(5)), "gamma*(x - mean)/sqrt(var + eps) + beta by channel, with the batch's own moments; times slope where that is not above 0") \

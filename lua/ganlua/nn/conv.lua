@@ -56,7 +56,7 @@ layers.conv2d = define("conv2d", {
       self:fail("wanted an image of at least %d x %d for kernel %d and pad %d, got %s", o.kernel - 2 * o.pad,
         o.kernel - 2 * o.pad, o.kernel, o.pad, check.shape_text(shape))
     end
-    return join.finish(core.conv2d(x, self.weight, o.stride, o.pad), self.bias, joint)
+    return core.conv2d(x, self.weight, o.stride, o.pad, self.bias, join.slope(joint))
   end,
 })
 
@@ -90,7 +90,7 @@ layers.conv_transpose2d = define("conv_transpose2d", {
     if height < 1 or width < 1 then
       self:fail("pad %d takes the whole %s picture away", o.pad, check.shape_text(shape))
     end
-    return join.finish(core.conv2d_input(x, self.weight, height, width, o.stride, o.pad), self.bias, joint)
+    return core.conv2d_input(x, self.weight, height, width, o.stride, o.pad, self.bias, join.slope(joint))
   end,
 })
 

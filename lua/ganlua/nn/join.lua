@@ -96,13 +96,18 @@ function join.run(sequence, joint, x)
   return module.run(main, main.definition.joined, x, joint)
 end
 
+--- The slope of the activation that a joint has; 1 where there is none.
+---@param joint ganlua.joint?
+---@return number
+function join.slope(joint) return joint and joint.slope or 1 end
+
 --- A product with its bias and the activation that a joint has. The product is given up.
 ---@param product ganlua.tensor?
 ---@param bias ganlua.tensor?
 ---@param joint ganlua.joint?
 ---@return ganlua.tensor?
 function join.finish(product, bias, joint)
-  local slope = joint and joint.slope or 1
+  local slope = join.slope(joint)
   if not product or not bias and slope == 1 then return product end
   local y = core.finish(product, bias, slope, true)
   product:free()
