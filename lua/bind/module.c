@@ -19,6 +19,7 @@ static int open_core(lua_State *L)
     ganlua_add_json(L);
     ganlua_add_digest(L);
     ganlua_add_process(L);
+    ganlua_add_measures(L);
     return 1;
 }
 
