@@ -2,6 +2,7 @@
 
 local export = {
   c = require "ganlua.export.c",
+  torch = require("ganlua.torch.exchange").export,
 }
 
 return export

@@ -145,6 +145,7 @@ local lazy = {
   curve = "ganlua.curve", schedule = "ganlua.schedule", data = "ganlua.data", image = "ganlua.image",
   plot = "ganlua.plot", metrics = "ganlua.metrics", debug = "ganlua.debug",
   recover = "ganlua.recover", export = "ganlua.export", features = "ganlua.features",
+  import = "ganlua.import",
 }
 
 return setmetatable(gan, {
