@@ -2,6 +2,7 @@
 
 local export = {
   c = require "ganlua.export.c",
+  onnx = require "ganlua.export.onnx",
   torch = require("ganlua.torch.exchange").export,
 }
 

@@ -14,7 +14,8 @@ local graph = {}
 
 ---@class ganlua.graph_step
 ---@field op string "linear", "conv2d", "conv_transpose2d", "scale_shift", "activation", "layer_norm", "upsample",
---- "avg_pool", "global_sum_pool", "reshape", "mix"
+--- "avg_pool", "global_sum_pool", "reshape", "mix", "group_norm", "pixel_norm", "maxout", "class_scale_shift" and
+--- "class_product" (weight and bias have a row for each class, the network's labels say which)
 ---@field inputs integer[] values
 ---@field output integer
 ---@field where string the layer's place: "sequential: layer 3 (conv2d)"
@@ -23,6 +24,9 @@ local graph = {}
 ---@field kernel? integer
 ---@field stride? integer
 ---@field pad? integer
+---@field output_pad? integer of conv_transpose2d
+---@field groups? integer of group_norm
+---@field pieces? integer of maxout
 ---@field name? string which activation
 ---@field slope? number of leaky_relu, and alpha of elu
 ---@field size? integer how many of the last numbers layer_norm takes together
@@ -44,6 +48,17 @@ local function numel(shape)
   return product
 end
 graph.numel = numel
+
+--- Whether a value is the shape of a sample.
+---@param value any
+---@return boolean
+function graph.is_shape(value)
+  if type(value) ~= "table" or #value == 0 then return false end
+  for _, size in ipairs(value) do
+    if not math.tointeger(size) or size < 1 then return false end
+  end
+  return true
+end
 
 -- Adds a step that makes a value of `shape`.
 local function add(g, m, shape, step)
@@ -101,7 +116,7 @@ local function convolution(op, size_of, input_axis, output_axis)
       m:fail("export: nothing is left of images of %s", check.shape_text(g.shapes[x]))
     end
     return add(g, m, result, { op = op, inputs = { x }, weight = m.weight, bias = m.bias, kernel = o.kernel,
-      stride = o.stride, pad = o.pad })
+      stride = o.stride, pad = o.pad, output_pad = o.output_pad })
   end
 end
 
@@ -119,6 +134,53 @@ function writers.batch_norm(g, m, x)
   local scale = (m.weight or m.scale) / (m.running_var + m.options.eps):sqrt()
   return add(g, m, g.shapes[x], { op = "scale_shift", inputs = { x }, weight = scale,
     bias = (m.bias or m.shift) - m.running_mean * scale })
+end
+
+-- Of pictures or features alone: the channels are the last dimension.
+local function with_channels(g, m, x, channels)
+  agrees(g, m, x, channels)
+  if #g.shapes[x] ~= 1 then rank(g, m, x, 3) end
+end
+
+function writers.conditional_batch_norm(g, m, x)
+  with_channels(g, m, x, m.norm.running_mean:numel())
+  local scale = m.weight / (m.norm.running_var + m.options.eps):sqrt()
+  return add(g, m, g.shapes[x], { op = "class_scale_shift", inputs = { x }, weight = scale,
+    bias = m.bias - m.norm.running_mean * scale })
+end
+
+function writers.projection(g, m, x)
+  rank(g, m, x, 1)
+  local psi = graph.walk(g, m.psi, x)
+  local product = add(g, m, { 1 }, { op = "class_product", inputs = { x }, weight = m.embed })
+  return add(g, m, { 1 }, { op = "mix", inputs = { psi, product }, factors = { 1, 1 } })
+end
+
+function writers.group_norm(g, m, x)
+  with_channels(g, m, x, m.channels)
+  return add(g, m, g.shapes[x], { op = "group_norm", inputs = { x }, weight = m.weight, bias = m.bias,
+    groups = m.options.groups, eps = m.options.eps })
+end
+
+-- As many groups as channels.
+function writers.instance_norm(g, m, x)
+  rank(g, m, x, 3)
+  agrees(g, m, x, m.channels)
+  return add(g, m, g.shapes[x], { op = "group_norm", inputs = { x }, weight = m.weight, bias = m.bias,
+    groups = m.channels, eps = m.options.eps })
+end
+
+function writers.pixel_norm(g, m, x)
+  return add(g, m, g.shapes[x], { op = "pixel_norm", inputs = { x }, eps = m.options.eps })
+end
+
+function writers.maxout(g, m, x)
+  local shape, pieces = table.move(g.shapes[x], 1, #g.shapes[x], 1, {}), m.options.pieces
+  if shape[#shape] % pieces ~= 0 then
+    m:fail("export: wanted samples whose channels are a multiple of %d, got %s", pieces, check.shape_text(shape))
+  end
+  shape[#shape] = shape[#shape] // pieces
+  return add(g, m, shape, { op = "maxout", inputs = { x }, pieces = pieces })
 end
 
 function writers.layer_norm(g, m, x)
@@ -177,6 +239,36 @@ end
 function writers.global_sum_pool(g, m, x)
   local _, _, channels = rank(g, m, x, 3)
   return add(g, m, { channels }, { op = "global_sum_pool", inputs = { x } })
+end
+
+function writers.global_avg_pool(g, m, x)
+  local height, width, channels = rank(g, m, x, 3)
+  local sum = add(g, m, { channels }, { op = "global_sum_pool", inputs = { x } })
+  return add(g, m, { channels }, { op = "scale_shift", inputs = { sum },
+    weight = core.full({ channels }, 1 / (height * width)), bias = core.zeros { channels } })
+end
+
+-- Pictures means over kernel x kernel pixels smaller; what is no picture stays.
+local function smaller(g, m, x, kernel)
+  local shape = g.shapes[x]
+  if #shape ~= 3 or kernel == 1 then return x end
+  return add(g, m, { shape[1] // kernel, shape[2] // kernel, shape[3] },
+    { op = "avg_pool", inputs = { x }, kernel = kernel })
+end
+
+function writers.growing_discriminator(g, m, x)
+  local progress = m.progress:item()
+  local stage = math.ceil(progress)
+  local weight = progress - (stage - 1)
+  local function features(i)
+    return graph.walk(g, m["head" .. i], smaller(g, m, x, m.options.scale ^ (m.grows - i) // 1 | 0))
+  end
+  local y = graph.walk(g, m["block" .. stage], features(stage))
+  if weight < 1 then
+    y = add(g, m, g.shapes[y], { op = "mix", inputs = { features(stage - 1), y }, factors = { 1 - weight, weight } })
+  end
+  for below = stage - 1, 1, -1 do y = graph.walk(g, m["block" .. below], y) end
+  return y
 end
 
 -- Its stages up to where it has grown to; a stage that fades in is mixed with the one below.
@@ -278,7 +370,7 @@ end
 function graph.describe(g, step)
   local text = ("%s %s -> %s"):format(step.name or step.op, check.shape_text(g.shapes[step.inputs[1]]),
     check.shape_text(g.shapes[step.output]))
-  for _, name in ipairs { "kernel", "stride", "pad", "slope", "scale", "mode", "eps" } do
+  for _, name in ipairs { "kernel", "stride", "pad", "slope", "scale", "mode", "groups", "pieces", "eps" } do
     if step[name] then text = ("%s, %s %s"):format(text, name, tostring(step[name])) end
   end
   return text
