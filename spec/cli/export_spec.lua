@@ -33,7 +33,8 @@ describe("examples/browser", function()
     assert.same({ { name = "input", kind = 1, shape = { "batch", 64 } } }, model.inputs)
     assert.same({ { name = "output", kind = 1, shape = { "batch", 1, 28, 28 } } }, model.outputs)
     local again = shell.run_ganlua({ "--set", "path=" .. out .. "/again.onnx", "--set",
-      "from=" .. out .. "/browser/checkpoint.safetensors", folder .. "../../examples/browser/generator.lua" }, { cwd = "." })
+      "from=" .. out .. "/browser/checkpoint.safetensors", folder .. "../../examples/browser/generator.lua" },
+      { cwd = "." })
     assert.equal("", again.err)
     assert.equal(shell.read(out .. "/generator.onnx"), shell.read(out .. "/again.onnx"))
     shell.remove(out)
