@@ -5,6 +5,9 @@
 
 #include "gan.h"
 
+/* Fails unless both are sets of samples, n x d of the same d, finite, of at least `fewest` samples each (measure.c). */
+void gan_check_samples(const char *function, gan_tensor *a, gan_tensor *b, int64_t fewest);
+
 /* The numbers of t as doubles, in scratch memory. */
 double *gan_as_doubles(gan_tensor *t);
 

@@ -7,8 +7,7 @@
 
 #include "linalg.h"
 
-/* Fails unless both are n x d of the same d, finite, of at least `fewest` rows each. */
-static void check_sets(const char *function, gan_tensor *a, gan_tensor *b, int64_t fewest)
+void gan_check_samples(const char *function, gan_tensor *a, gan_tensor *b, int64_t fewest)
 {
     gan_context *ctx = gan_context_of(a);
     char one[GAN_SHAPE_TEXT], other[GAN_SHAPE_TEXT];
@@ -52,7 +51,7 @@ static double *moments(gan_tensor *t, double *mean)
  * square root is the sum of the square roots of its eigenvalues. What rounding makes negative is 0. */
 double gan_frechet(gan_tensor *a, gan_tensor *b)
 {
-    check_sets("frechet", a, b, 2);
+    gan_check_samples("frechet", a, b, 2);
     gan_context *ctx = gan_context_of(a);
     size_t mark = gan_pool_mark(ctx);
     int64_t d = gan_dim(a, 1);
@@ -135,7 +134,7 @@ static double jackknife(int64_t n, int64_t others, double own, const double *own
 
 gan_estimate gan_kid(gan_tensor *a, gan_tensor *b)
 {
-    check_sets("kid", a, b, 3);
+    gan_check_samples("kid", a, b, 3);
     gan_context *ctx = gan_context_of(a);
     size_t mark = gan_pool_mark(ctx);
     int64_t m = gan_dim(a, 0), n = gan_dim(b, 0), d = gan_dim(a, 1);
@@ -184,8 +183,8 @@ static void slice_job(void *work, int64_t begin, int64_t end)
 
 double gan_sliced_wasserstein(gan_tensor *a, gan_tensor *b, gan_tensor *directions)
 {
-    check_sets("sliced_wasserstein", a, b, 1);
-    check_sets("sliced_wasserstein: directions", directions, a, 1);
+    gan_check_samples("sliced_wasserstein", a, b, 1);
+    gan_check_samples("sliced_wasserstein: directions", directions, a, 1);
     gan_context *ctx = gan_context_of(a);
     size_t mark = gan_pool_mark(ctx);
     int64_t m = gan_dim(a, 0), n = gan_dim(b, 0), d = gan_dim(a, 1), count = gan_dim(directions, 0);

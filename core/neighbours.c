@@ -27,18 +27,6 @@ static double *squared_lengths(gan_context *ctx, int64_t n, int64_t d, const dou
     return squares;
 }
 
-/* Fails unless both are n x d, of the same d, and finite. */
-static void check_sets(const char *function, gan_tensor *a, gan_tensor *b)
-{
-    char one[GAN_SHAPE_TEXT], other[GAN_SHAPE_TEXT];
-    gan_shape sa = gan_shape_of(a), sb = gan_shape_of(b);
-    if (sa.rank != 2 || sb.rank != 2 || sa.dims[1] != sb.dims[1] || sa.dims[1] < 1 || sa.dims[0] < 1 || sb.dims[0] < 1)
-        gan_fail(gan_context_of(a), GAN_ERROR_ARGUMENT, "%s: wanted two sets of samples, n x d, got shapes %s and %s",
-                 function, gan_shape_text(sa, one, sizeof one), gan_shape_text(sb, other, sizeof other));
-    if (!gan_all_finite(a) || !gan_all_finite(b))
-        gan_fail(gan_context_of(a), GAN_ERROR_ARGUMENT, "%s: the samples are not all finite", function);
-}
-
 /* ---- The nearest --------------------------------------------------------------------------------- */
 
 struct nearest {
@@ -73,7 +61,7 @@ static void keep_nearest(void *user, int64_t row, int64_t rows, int64_t column, 
 
 gan_tensor *gan_nearest(gan_tensor *a, gan_tensor *b, int64_t count, bool self, gan_tensor **distances)
 {
-    check_sets("nearest", a, b);
+    gan_check_samples("nearest", a, b, 1);
     gan_context *ctx = gan_context_of(a);
     int64_t na = gan_dim(a, 0), nb = gan_dim(b, 0), d = gan_dim(a, 1);
     if (self && na != nb)
@@ -135,7 +123,7 @@ static void count_balls(void *user, int64_t row, int64_t rows, int64_t column, i
 
 gan_tensor *gan_ball_counts(gan_tensor *centres, gan_tensor *points, int64_t k, bool of_points)
 {
-    check_sets("ball_counts", centres, points);
+    gan_check_samples("ball_counts", centres, points, 1);
     gan_context *ctx = gan_context_of(points);
     int64_t n = gan_dim(centres, 0), m = gan_dim(points, 0), d = gan_dim(points, 1), counted = of_points ? m : n;
     gan_tensor *result = gan_from(ctx, GAN_SHAPE(counted), NULL);

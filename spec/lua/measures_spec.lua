@@ -170,20 +170,26 @@ describe("a measure refuses", function()
     refuses("the set's must be samples, n x features with n at least 61", metrics.nearest, fake, real, { count = 61 })
   end)
 
-  it("leaks nothing where memory runs out, wherever that is", function()
-    for _, measure in ipairs { core.frechet, core.kid, function(a, b) return core.nearest(a, b, 2) end } do
-      collectgarbage()
-      local before, n = core.memory().live, 0
-      repeat
-        n = n + 1
-        core.fail_allocations(n)
-        local fine, message = pcall(measure, real, fake)
-        core.fail_allocations(0)
-        assert(fine or message:lower():find "memory", message)
+  local faults = { memory = core.fail_allocations, cancelled = core.cancel_after }
+  for word, fail in pairs(faults) do
+    it("to go on, and leaks nothing, where it runs into trouble at any point: " .. word, function()
+      for name, measure in pairs { frechet = core.frechet, kid = core.kid,
+        sliced = function(a, b) return core.sliced_wasserstein(a, b, gan.tensor(wanted.directions)) end,
+        nearest = function(a, b) return core.nearest(a, b, 2) end,
+        balls = function(a, b) return core.ball_counts(a, b, 2, true) end } do
         collectgarbage()
-        assert(fine or core.memory().live == before)
-      until fine
-      assert(n > 4)
-    end
-  end)
+        local before, n = core.memory().tensors, 0
+        repeat
+          n = n + 1
+          fail(n)
+          local fine, message = pcall(measure, real, fake)
+          fail(0)
+          assert(fine or message:lower():find(word, 1, true), message)
+          collectgarbage()
+          assert(fine or core.memory().tensors == before, name)
+        until fine
+        assert(n > 1, name)
+      end
+    end)
+  end
 end)
