@@ -86,11 +86,12 @@ local function measured_in(text)
   for _, name in ipairs(metrics_log.columns) do usual[name] = true end
   for line in text:gmatch "[^\n]+" do
     if line:find('"seconds":[%d.e+-]+,') and not line:find '"event"' then -- something stands behind the last column
-      local row = core.json_decode(line)
-      for name, value in pairs(row) do
-        if not usual[name] then
-          kept[row.iteration] = kept[row.iteration] or {}
-          kept[row.iteration][name] = value
+      local fine, row = pcall(core.json_decode, line)
+      local iteration = fine and type(row) == "table" and math.tointeger(row.iteration)
+      for name, value in pairs(iteration and row or {}) do
+        if not usual[name] and type(value) == "number" then
+          kept[iteration] = kept[iteration] or {}
+          kept[iteration][name] = value
         end
       end
     end

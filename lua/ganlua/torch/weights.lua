@@ -24,6 +24,9 @@ local function entry_of(path, name, entry, room)
     or not is_whole(at[1]) or not is_whole(at[2]) or at[1] > at[2] or at[2] > room then
     damaged(path, "what it says of %q", check.printable(name))
   end
+  if #shape > 6 then
+    check.fail("%s: %s has %d dimensions: tensors have at most 6", path, check.printable(name), #shape)
+  end
   for i = 1, #shape do
     if not is_whole(shape[i]) then damaged(path, "the shape of %q", check.printable(name)) end
   end
@@ -45,7 +48,7 @@ function weights.read(path)
     if name ~= "__metadata__" then
       local kind, shape, first, last = entry_of(path, name, entry, #bytes - start)
       if types[kind] then
-        local count = 1
+        local count = 1.0 -- a product of integers could wrap round
         for _, size in ipairs(shape) do count = count * size end
         if count ~= (last - first) / sizes[kind] then damaged(path, "the size of %q", check.printable(name)) end
         local numbers = bytes:sub(start + first + 1, start + last)
