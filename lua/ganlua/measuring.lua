@@ -112,7 +112,10 @@ function measuring.options(where, given, data, taken)
     check.fail("%s: say what is real, as in real = tensor: the data is the script's own, and reading it would move it",
       where)
   end
-  local size = core.is_tensor(o.real) and o.real:shape()[1] or o.real:size()
+  local shape = o.real:shape()
+  local size = core.is_tensor(o.real) and table.remove(shape, 1) or o.real:size()
+  local theirs, ours = check.shape_text(shape), check.shape_text(data:shape())
+  if theirs ~= ours then check.fail("%s: real examples are %s, those of the data are %s", where, theirs, ours) end
   if size < o.count then o.real_count = math.max(8, math.tointeger(size)) end
   if size < 8 then check.fail("%s: wanted at least 8 real examples, got %d", where, size) end
   return o

@@ -1,5 +1,5 @@
--- What gan.import.torch reads: a file that PyTorch is said to have written. Whatever comes, the network takes all of it,
--- or is as it was, and a message names the file.
+-- What gan.import.torch reads: a file that PyTorch is said to have written. Whatever comes, the network takes all of
+-- it, or is as it was, and a message names the file.
 
 local core = require "ganlua.core"
 local gan = require "ganlua"

@@ -161,6 +161,7 @@ describe("gan.train's measure", function()
     refuses("there are two columns 'kid'", measure { metrics = { "kid", kid = function() return 1 end } })
     refuses("option 'features' must be features", measure { features = 3 })
     refuses("wanted at least 8 real examples, got 3", measure { real = core.zeros { 3, 4, 4, 1 } })
+    refuses("real examples are 4x3x1, those of the data are 4x4x1", measure { real = core.zeros { 30, 4, 3, 1 } })
     refuses("own must give a number, got nothing", measure { metrics = { own = function() end } })
     refuses("features must be n x d numbers of n examples",
       measure { features = function() return core.zeros { 2 } end })
