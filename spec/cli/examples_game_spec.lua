@@ -41,6 +41,18 @@ describe("examples/measure.lua", function()
   end)
 end)
 
+describe("examples/watch.lua", function()
+  it("shows samples while it trains, and leaves animations", function()
+    local printed, out = run("watch.lua", { "iterations=4", "every=2" })
+    assert.matches("%[a picture of 62x242x1: no terminal to show it in%]", printed)
+    local animation = shell.read(out .. "/watch/run.png")
+    assert.equal(2, (string.unpack(">I4", animation, animation:find("acTL", 1, true) + 4))) -- of two iterations
+    assert.matches("acTL", shell.read(out .. "/watch/walking.png"), 1, true)
+    assert.matches("^\137PNG", shell.read(out .. "/watch/walk.png"))
+    shell.remove(out)
+  end)
+end)
+
 describe("examples/grow.lua", function()
   it("draws pictures at each stage", function()
     local _, out = run("grow.lua", { "iterations=2" })

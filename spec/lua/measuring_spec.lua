@@ -136,6 +136,26 @@ describe("gan.train's measure", function()
     end
   end)
 
+  it("is measured again from where a run went back to", function()
+    local run
+    local hinge = gan.loss.hinge {}
+    run = gan.trainer(options(folder .. "/back", {
+      data = gan.data.ring {}, measure = measure { every = 2, metrics = { "frechet" } },
+      generator = nn.sequential { nn.linear { out = 2 } }, discriminator = nn.sequential { nn.linear { out = 1 } },
+      loss = { d = hinge.d, g = function(fake)
+        return run.game.iteration == 8 and run.recovery.tries == 0 and fake:mean() / 0 or hinge.g(fake)
+      end },
+      on = { nan = gan.recover.rollback { lr = 0.5, tries = 1 } },
+    }))
+    run:train()
+    assert.same({ lr = 0.5, tries = 1 }, run.recovery) -- from iteration 8 back to 5
+    local values, iterations = run:history "frechet"
+    assert.same({ 2, 4, 6, 8, 10, 12 }, iterations)
+    local written = {}
+    for _, row in ipairs(rows(run)) do written[#written + 1] = row.frechet end
+    assert.same(written, values)
+  end)
+
   it("leaves a run of another measure alone", function()
     gan.train(options(folder .. "/once", { measure = measure() }))
     local run = gan.train(options(folder .. "/once", { measure = measure { count = 200 } }))

@@ -127,6 +127,11 @@ describe("gan.import.torch", function()
       core.write_file(out, bytes)
       refuses("is no sound safetensors file", gan.import.torch, m, out)
     end
+    for _, layer in ipairs { nn.maxout { pieces = 2 }, nn.residual { main = nn.linear { out = 12 } } } do
+      local mixed = nn.sequential { nn.flatten {}, layer, nn.linear { out = 1 } }:build { 1, 2, 2, 3 }
+      refuses(("layer 2 (%s): takes features in an order that PyTorch has otherwise"):format(layer.kind),
+        gan.import.torch, mixed, files .. "half.safetensors", { input = { 2, 2, 3 } })
+    end
     local flat = nn.sequential { nn.flatten {}, nn.linear { out = 1 } }:build { 1, 2, 2, 3 }
     refuses("sequential: layer 1 (flatten): say what the network takes, as in input = {32, 32, 3}", gan.import.torch,
       flat, files .. "half.safetensors")

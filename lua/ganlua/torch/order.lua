@@ -21,6 +21,10 @@ local passes = {}
 for _, kind in ipairs { "batch_norm", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus",
   "dropout", "pixel_norm", "layer_norm", "conditional_batch_norm" } do passes[kind] = true end
 
+local function cannot_mend(m)
+  m:fail("takes features in an order that PyTorch has otherwise, which weights cannot mend")
+end
+
 -- Follows what passes through a module. at: { shape =, order = (of the features that stand there), chain = (the layers
 -- they passed since the last product) }.
 local trace
@@ -32,7 +36,7 @@ end
 -- The layers in a chain make features that are then seen as pictures of this shape.
 local function settle(m, at, found, shape)
   if not matters(shape) then return end
-  if #at.chain == 0 then
+  if not at.chain[1] or at.chain[1].kind ~= "linear" then
     m:fail("there is no product before it whose weights could be put in PyTorch's order; flatten = \"nhwc\" leaves "
       .. "everything in ganlua's")
   end
@@ -49,6 +53,7 @@ function trace(m, at, found)
     for i = 1, m.options.count do layers[i] = m[i] end
     return trace_all(layers, at, found)
   elseif kind == "residual" then
+    if at.order and not m.skip then cannot_mend(m) end
     for _, path in ipairs { m.main, m.skip } do
       trace(path, { shape = at.shape, order = at.order, chain = {} }, found)
     end
@@ -82,7 +87,7 @@ function trace(m, at, found)
       table.insert(at.chain, part)
     end
   else
-    if at.order then m:fail("takes features in an order that PyTorch has otherwise, which weights cannot mend") end
+    if at.order then cannot_mend(m) end
     for _, child in ipairs(m.parts.children) do trace(m[child.key], { chain = {} }, found) end
     at.order, at.chain = nil, {}
   end
