@@ -399,4 +399,30 @@ void gan_adam_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_t
 void gan_sgd_(int count, gan_tensor *const p[], gan_tensor *const grad[], gan_tensor *const velocity[], double lr,
               double momentum, double weight_decay);
 
+/* ---- Measures of samples (measure.c, neighbours.c) ---------------------------------------------- */
+/* A set of samples is n x d, finite: features of pictures, or points. Computed in double, without gradients; the number
+ * of threads changes nothing. */
+
+/* The Frechet distance of two normal distributions of the sets' means and covariances (divided by n - 1): |m_a - m_b|^2
+ * + tr(A + B - 2 sqrt(A B)). At least 2 samples each. */
+double gan_frechet(gan_tensor *a, gan_tensor *b);
+
+typedef struct gan_estimate {
+    double value, error; /* the standard error */
+} gan_estimate;
+/* The squared maximum mean discrepancy of the kernel (x.y/d + 1)^3, unbiased, over all pairs (Binkowski 2018); its error
+ * is the jackknife's, which leaves out one sample after the other. At least 3 samples each. */
+gan_estimate gan_kid(gan_tensor *a, gan_tensor *b);
+
+/* The root of the mean, over directions (k x d, of any length), of the squared 2-Wasserstein distance of the sets'
+ * shadows on a line in that direction. */
+double gan_sliced_wasserstein(gan_tensor *a, gan_tensor *b, gan_tensor *directions);
+
+/* The places (from 0) in b of the `count` samples that are nearest to each of a: n_a x count, nearest first, and their
+ * Euclidean distances. self: a and b are one set, and no sample is its own neighbour. */
+gan_tensor *gan_nearest(gan_tensor *a, gan_tensor *b, int64_t count, bool self, gan_tensor **distances);
+/* Around each centre lies a ball that reaches as far as the k-th nearest of the other centres, without it. of_points: for
+ * each point, in how many balls it lies; else for each ball, how many points lie in it. */
+gan_tensor *gan_ball_counts(gan_tensor *centres, gan_tensor *points, int64_t k, bool of_points);
+
 #endif

@@ -56,6 +56,25 @@ describe("the C files", function()
     assert.is_true(seen)
   end)
 
+  -- cblas.h has no LAPACK: its Fortran names, and that of the product in double which measures need beside it, are
+  -- declared in one small file.
+  it("name LAPACK and Fortran's BLAS only in linalg.c, for measures", function()
+    local seen = false
+    for _, path in ipairs(c_files "core lua") do
+      local code = " " .. code_of(path)
+      for _, name in ipairs { "[sd]syevd?_", "[sd]gemm_", "[sd]gesd?vd_", "[sd]syrk_" } do
+        if code:find("[^%w_]" .. name .. "%s*%(") then
+          assert.equal("core/linalg.c", path)
+          seen = true
+        end
+      end
+      if includes(path)["linalg.h"] then
+        assert.is_true(path == "core/linalg.c" or path == "core/measure.c" or path == "core/neighbours.c", path)
+      end
+    end
+    assert.is_true(seen)
+  end)
+
   it("know Lua only under lua/", function()
     for _, path in ipairs(c_files "core") do
       local names = includes(path)

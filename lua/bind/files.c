@@ -347,6 +347,26 @@ static int safetensors_decode(lua_State *L)
     return 2;
 }
 
+/* core.float_bytes(t) -> its numbers as little-endian float32, in the order that they lie in */
+static int float_bytes(lua_State *L)
+{
+    gan_tensor *t = ganlua_check_tensor(L, 1, "float_bytes", "t");
+    ganlua_check_reading(L);
+    size_t count = (size_t)gan_numel(t);
+    luaL_Buffer buffer;
+    char *to = luaL_buffinitsize(L, &buffer, count * sizeof(float));
+    const gan_real *from = gan_data(t);
+    for (size_t i = 0; i < count; i++) {
+        float number = (float)from[i];
+        uint32_t bits;
+        memcpy(&bits, &number, sizeof bits);
+        for (int byte = 0; byte < 4; byte++)
+            to[4 * i + (size_t)byte] = (char)(bits >> 8 * byte & 0xff);
+    }
+    luaL_pushresultsize(&buffer, count * sizeof(float));
+    return 1;
+}
+
 static const luaL_Reg functions[] = {{"read_file", read_file},
                                      {"write_file", write_file},
                                      {"append_file", append_file},
@@ -360,6 +380,7 @@ static const luaL_Reg functions[] = {{"read_file", read_file},
                                      {"list_directory", list_directory},
                                      {"safetensors_encode", safetensors_encode},
                                      {"safetensors_decode", safetensors_decode},
+                                     {"float_bytes", float_bytes},
                                      {NULL, NULL}};
 
 void ganlua_add_files(lua_State *L)

@@ -19,6 +19,8 @@ static int open_core(lua_State *L)
     ganlua_add_json(L);
     ganlua_add_digest(L);
     ganlua_add_process(L);
+    ganlua_add_measures(L);
+    ganlua_add_terminal(L);
     return 1;
 }
 

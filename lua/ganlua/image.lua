@@ -1,4 +1,4 @@
---- Pictures as files: one, or many in a grid; read from PNG and JPEG.
+--- Pictures as files: one, or many in a grid, or one after the other; read from PNG and JPEG; shown in the terminal.
 --
 -- A picture is H x W x C with C = 1 (grey) or 3 (colour) and values from -1 (black) to 1 (white); what lies outside is
 -- clamped when it is written.
@@ -43,6 +43,9 @@ Image.__index = Image
 
 function Image:save(path) image.save(self.pixels, path) end
 
+--- Shows it in the terminal, see image.show.
+function Image:show(options) image.show(self.pixels, options) end
+
 function Image:__tostring() return ("[ganlua.image %s]"):format(check.shape_text(self.pixels:shape())) end
 
 -- n x H x W x C on rows of `columns`, `pad` pixels around each: rows*(H+pad)+pad x columns*(W+pad)+pad x C.
@@ -71,6 +74,47 @@ function image.grid(t, options)
   end
   local pixels = core.no_grad(lay_out, t, math.min(given.columns, shape[1]), given.pad)
   return setmetatable({ pixels = pixels }, Image)
+end
+
+--- Shows pictures in the terminal: one (H x W, H x W x 1 or 3), many (N x H x W x C, in a grid), or a grid. As sixel
+--- graphics where the terminal has them, else as half blocks. Options: protocol = "auto", "sixel", "blocks",
+--- "blocks256"; width, at most so many columns or pixels. See ganlua.image.show.
+---@param t any
+---@param options? { protocol: string?, width: integer? }
+function image.show(t, options)
+  local pixels = getmetatable(t) == Image and t.pixels or t
+  local shape = core.is_tensor(pixels) and pixels:shape() or {}
+  if #shape == 4 then pixels = image.grid(pixels).pixels end
+  if #shape == 2 then pixels = pixels:reshape(shape[1], shape[2], 1) end
+  shape = core.is_tensor(pixels) and pixels:shape() or {}
+  if #shape ~= 3 or shape[1] < 1 or shape[2] < 1 or shape[3] ~= 1 and shape[3] ~= 3 then
+    check.fail("image.show: wanted a picture H x W x 1 or 3, or many, N x H x W x C, got %s", check.describe(t))
+  end
+  require("ganlua.image.show")(pixels:detach(), options)
+end
+
+--- What a generator makes on the way from latents to others, n x latent each: a grid with a row for each of n. Options:
+--- steps = 8; way = "spherical" or "linear". The pictures themselves, n * steps x H x W x C, are the second result. See
+--- ganlua.image.interpolate.
+---@param network ganlua.module
+---@param from ganlua.tensor
+---@param to ganlua.tensor
+---@param options? { steps: integer?, way: "spherical"|"linear"|nil }
+---@return ganlua.image
+---@return ganlua.tensor
+function image.interpolate(network, from, to, options)
+  local pictures, steps = require("ganlua.image.interpolate")(network, from, to, options)
+  return image.grid(pictures, { columns = steps }), pictures
+end
+
+--- Pictures of one size one after the other, as an animated PNG: `image.animate(run.folder):save("run.png")` shows a
+--- run's samples. Also of n x H x W x C, or a list of pictures, grids and PNG files. Options: delay = 0.2 seconds, last
+--- = 2, loops = 0 (for ever). See ganlua.image.animation.
+---@param frames any
+---@param options? { delay: number?, last: number?, loops: integer? }
+---@return ganlua.animation
+function image.animate(frames, options)
+  return require("ganlua.image.animation")(frames, options)
 end
 
 return image

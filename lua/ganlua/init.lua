@@ -144,7 +144,8 @@ local lazy = {
   nn = "ganlua.nn", loss = "ganlua.loss", penalty = "ganlua.penalty", optim = "ganlua.optim",
   curve = "ganlua.curve", schedule = "ganlua.schedule", data = "ganlua.data", image = "ganlua.image",
   plot = "ganlua.plot", metrics = "ganlua.metrics", debug = "ganlua.debug",
-  recover = "ganlua.recover", export = "ganlua.export",
+  recover = "ganlua.recover", export = "ganlua.export", features = "ganlua.features",
+  import = "ganlua.import",
 }
 
 return setmetatable(gan, {

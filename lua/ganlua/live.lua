@@ -81,6 +81,7 @@ function live.take_up(run, given)
   local ema = given.ema and generator:clone():eval()
   if ema and run.ema then adopt("moving average", run.ema, ema) end
   run.options = given
+  run.log:expect(given.measure and given.measure.columns or {})
   run.generator, run.discriminator, run.ema = generator, discriminator, ema
   run.game:seat(discriminator, generator, ema)
 end

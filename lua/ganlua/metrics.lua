@@ -1,4 +1,5 @@
---- gan.metrics: how good samples are, in numbers.
+--- gan.metrics: how good samples are, in numbers. Here is what is known of mixtures of points; the files in metrics/
+-- compare sets of features.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
@@ -81,6 +82,10 @@ function metrics.modes(samples, centres, std)
   return {
     modes = found, high_quality = good / samples:shape()[1], reverse_kl = reverse_kl, spread = spread, counts = counts,
   }
+end
+
+for _, family in ipairs { "sets", "classifier" } do
+  for name, measure in pairs(require("ganlua.metrics." .. family)) do metrics[name] = measure end
 end
 
 return metrics

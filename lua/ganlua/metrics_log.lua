@@ -20,10 +20,13 @@ local metrics_log = {
 
 --- Whether something is measured under this name.
 ---@param name any
+---@param more? string[] columns that a run has besides
 ---@return boolean
-function metrics_log.is_column(name)
-  for _, column in ipairs(metrics_log.columns) do
-    if column == name then return true end
+function metrics_log.is_column(name, more)
+  for _, columns in ipairs { metrics_log.columns, more } do
+    for _, column in ipairs(columns) do
+      if column == name then return true end
+    end
   end
   return false
 end
@@ -33,18 +36,32 @@ end
 local Log = {}
 Log.__index = Log
 
-function metrics_log.new()
-  local self = setmetatable({ lines = 0 }, Log)
+--- A log of the usual columns, and of those of gan.train's option `measure`.
+---@param measured? string[]
+function metrics_log.new(measured)
+  local self = setmetatable({ lines = 0, kept = {} }, Log)
+  self:expect(measured or {})
   self:clear()
   return self
+end
+
+--- From now on these columns stand behind the usual ones.
+---@param measured string[]
+function Log:expect(measured)
+  self.measured, self.columns = measured, table.move(metrics_log.columns, 1, #metrics_log.columns, 1, {})
+  table.move(measured, 1, #measured, #self.columns + 1, self.columns)
+end
+
+-- The lists of a column.
+local function lists(self, name)
+  if not self.values[name] then self.values[name], self.iterations[name] = {}, {} end
+  return self.values[name], self.iterations[name]
 end
 
 --- Forgets the numbers in memory.
 function Log:clear()
   self.values, self.iterations = {}, {}
-  for _, name in ipairs(metrics_log.columns) do
-    self.values[name], self.iterations[name] = {}, {}
-  end
+  for _, name in ipairs(self.columns) do lists(self, name) end
 end
 
 --- Where the first `count` lines of a file end, in bytes, and the last of them; nil where it has fewer.
@@ -63,6 +80,25 @@ function metrics_log.measure(path, count)
   return size, text:sub(start + 1, size - 1)
 end
 
+-- What was measured by iteration, in the lines of a file: a replay computes none of it again.
+local function measured_in(text)
+  local usual, kept = {}, {}
+  for _, name in ipairs(metrics_log.columns) do usual[name] = true end
+  for line in text:gmatch "[^\n]+" do
+    if line:find('"seconds":[%d.e+-]+,') and not line:find '"event"' then -- something stands behind the last column
+      local fine, row = pcall(core.json_decode, line)
+      local iteration = fine and type(row) == "table" and math.tointeger(row.iteration)
+      for name, value in pairs(iteration and row or {}) do
+        if not usual[name] and type(value) == "number" then
+          kept[iteration] = kept[iteration] or {}
+          kept[iteration][name] = value
+        end
+      end
+    end
+  end
+  return kept
+end
+
 --- Appends to this file from now on, behind its first `lines` lines.
 ---@param path string
 ---@param lines? integer 0
@@ -71,6 +107,7 @@ function Log:open(path, lines)
   lines = lines or 0
   local size, last = metrics_log.measure(path, lines)
   if not size then check.fail("%s: is damaged: it has fewer than the %d lines that there were", path, lines) end
+  self.kept = measured_in(core.exists(path) and core.read_file(path):sub(1, size) or "")
   self.file, self.lines = journal.open(path, size), lines
   return last and tonumber(last:match '"seconds":([%d.]+)') or 0
 end
@@ -98,12 +135,13 @@ function metrics_log.row(iteration, discriminator, generator, seconds)
   }
 end
 
---- Keeps one iteration's numbers in memory.
+--- Keeps one iteration's numbers in memory, and adds to them what the file has of an iteration that was played before.
 ---@param row table<string, number>
 function Log:remember(row)
-  local iteration, values, iterations = row.iteration, self.values, self.iterations
+  local iteration = row.iteration
+  for name, value in next, self.kept[iteration] or {} do row[name] = value end
   for name, value in next, row do
-    local list, its = values[name], iterations[name]
+    local list, its = lists(self, name)
     local place = #list + 1
     list[place] = value
     its[place] = iteration
@@ -121,7 +159,7 @@ end
 ---@param row table<string, number>
 function Log:record(row)
   self:remember(row)
-  if self.file then write(self, core.json_encode(row, metrics_log.columns, 6)) end
+  if self.file then write(self, core.json_encode(row, self.columns, 6)) end
 end
 
 --- Writes a line about something that was done to the run.
@@ -131,7 +169,7 @@ function Log:note(fields)
 end
 
 --- All values of a column, and the iterations that they belong to.
----@param name string one of metrics_log.columns
+---@param name string one of the log's columns
 ---@return number[] values
 ---@return integer[] iterations
 function Log:history(name)
@@ -147,6 +185,20 @@ function Log:plot(path)
     if #values > 0 then series[#series + 1] = { name = row[2], x = iterations, y = values } end
   end
   plot.line({ title = "losses", x = "iteration", series = series }):save(path)
+end
+
+--- Draws what was measured of samples into a PNG file, a plot for each; nothing where nothing was.
+---@param path string
+function Log:plot_measured(path)
+  local plots = {}
+  for _, name in ipairs(self.measured) do
+    local values, iterations = self:history(name)
+    if #values > 0 and not name:find "_error$" then
+      plots[#plots + 1] = plot.line { title = name, x = "iteration", width = 560, height = 300,
+        series = { { name = "generated beside real", x = iterations, y = values } } }
+    end
+  end
+  if #plots > 0 then plot.grid({ plots = plots }):save(path) end
 end
 
 --- Puts on disk what was recorded.

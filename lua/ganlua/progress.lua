@@ -74,6 +74,12 @@ function progress.text(at, done)
   return table.concat(parts, "  ")
 end
 
+-- The terminal's line becomes this one.
+local function rewrite(self, text)
+  self.write("\r" .. text:sub(1, math.max(1, self.width - 1)) .. "\27[K")
+  self.open = true
+end
+
 -- Ends the terminal's line, so that other output starts on its own.
 local function close_line(self)
   if self.open then self.write "\n" end
@@ -93,12 +99,20 @@ function Progress:show(at, images, iterations, now)
   if self.silent then return true end
   local text = progress.text(at, { images = images, iterations = iterations, seconds = time - self.started })
   if self.terminal then
-    self.write("\r" .. text:sub(1, math.max(1, self.width - 1)) .. "\27[K")
-    self.open = true
+    rewrite(self, text)
   else
     self.write(text .. "\n")
   end
   return true
+end
+
+--- Says what goes on beside the iterations, if it is time to: on a terminal alone, where the next line takes its place.
+---@param format string
+function Progress:passing(format, ...)
+  local time = self.clock()
+  if self.silent or not self.terminal or time - self.last < terminal_pause then return end
+  self.last = time
+  rewrite(self, format:format(...))
 end
 
 --- Says something on a line of its own.

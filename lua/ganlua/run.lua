@@ -12,6 +12,7 @@ local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
 local game = require "ganlua.game"
 local live = require "ganlua.live"
+local measuring = require "ganlua.measuring"
 local metrics_log = require "ganlua.metrics_log"
 local playing = require "ganlua.playing"
 local progress = require "ganlua.progress"
@@ -57,7 +58,7 @@ function Run.new(given, prepare)
     metrics = {},
     prepare = prepare,
     live = given.live and live.watch() or nil,
-    log = metrics_log.new(),
+    log = metrics_log.new(given.measure and given.measure.columns),
     images = 0,
     watch = {}, -- see collapse.lua
     recovery = { lr = 1, tries = 0 }, -- how often the run had to go back, and what its learning rates are times
@@ -220,6 +221,7 @@ function Run:after_iteration()
   self.images = self.images + math.max(played.seen.discriminator, played.seen.generator)
   self.metrics = metrics_log.row(iteration, played.latest.discriminator, played.latest.generator,
     self.before + core.monotonic() - self.started)
+  if given.measure and iteration % given.measure.every == 0 then measuring.add(self, self.metrics) end
   self.log:record(self.metrics)
   given.on.iteration(self, self.metrics)
   playing.meet(self, collapse.after_iteration(self.watch, self.metrics))
@@ -248,7 +250,7 @@ end
 function Run:history(name)
   local values, iterations = self.log:history(name)
   if not values then
-    check.fail("run:history: nothing is measured as %s%s", check.describe(name), check.hint(name, metrics_log.columns))
+    check.fail("run:history: nothing is measured as %s%s", check.describe(name), check.hint(name, self.log.columns))
   end
   return values, iterations
 end

@@ -78,6 +78,7 @@ function Output:write_checkpoint(copies)
   local path = self.folder .. "/" .. run_folder.newest
   local bytes, problem = self:encode()
   self.log:plot(self.folder .. "/losses.png")
+  self.log:plot_measured(self.folder .. "/measures.png")
   for _, name in ipairs(copies or {}) do core.write_file(self.folder .. "/" .. name, bytes) end
   core.write_file(path, bytes)
   if problem then check.fail("%s: saved, but without run.state: %s, which cannot be saved", path, problem) end

@@ -6,6 +6,7 @@ local curve = require "ganlua.curve"
 local data = require "ganlua.data"
 local evaluation = require "ganlua.evaluation"
 local fingerprint = require "ganlua.fingerprint"
+local measuring = require "ganlua.measuring"
 local metrics_log = require "ganlua.metrics_log"
 local move_options = require "ganlua.move_options"
 local nn_module = require "ganlua.nn.module"
@@ -63,6 +64,11 @@ local rows = move_options.rows
 --- last 2 are kept, and where `best` says what is measured, the best one: a column of metrics.jsonl of which more is
 --- better ("accuracy") or less ("-g_loss"), or a function(run) that returns a number, of which more is better
 ---@field sample { every: integer?, count: integer? }?
+---@field measure { every: integer, features: any, metrics: table?, count: integer?, real: any }? how good the samples
+--- are, in the lines of metrics.jsonl of every so many iterations. features: of gan.features, a module, or a
+--- function(examples) -> n x d; without them the examples themselves are compared. metrics = { "frechet", "kid" }: also
+--- "precision_recall", "density_coverage", "sliced_wasserstein", "classifier_score", and name =
+--- function(generated, real) -> number. count = 2000 samples. real: a data set or tensor, the run's data by default
 ---@field on table<string, function>? iteration, sample, checkpoint, finish; nan and collapse, see gan.recover
 ---@field progress boolean? true
 
@@ -98,6 +104,7 @@ local spec = {
   live = { type = "boolean", default = false },
   checkpoint = { type = "table", default = {} },
   sample = { type = "table", default = {} },
+  measure = { type = "table" },
   on = { type = "table", default = {} },
   progress = { type = "boolean", default = true },
 }
@@ -111,12 +118,16 @@ local function checked(options)
   given.ema = move_options.ema("train", given.ema)
   given.unroll = move_options.unroll("train", given.unroll)
   move_options.check_packs("train", given.batch, given.micro_batch, given.pac)
+  if core.is_tensor(given.data) then given.data = data.tensor(given.data) end
+  given.measure = measuring.options("train: measure", given.measure, given.data, metrics_log.columns)
+  local measured = given.measure and given.measure.columns
   given.checkpoint = check.options("train: checkpoint", given.checkpoint, {
     every = { type = "integer", min = 1, default = 1000 },
     keep = { type = "integer", min = 0, default = 2 },
     best = {
       is = function(value)
-        return type(value) == "function" or type(value) == "string" and metrics_log.is_column((value:gsub("^%-", "")))
+        return type(value) == "function"
+          or type(value) == "string" and metrics_log.is_column(value:gsub("^%-", ""), measured)
       end,
       wanted = 'a column of metrics.jsonl ("accuracy", or "-g_loss" where less is better) or a function(run)',
     },
@@ -129,7 +140,6 @@ local function checked(options)
   given.on = check.options("train: on", given.on,
     { iteration = callback, sample = callback, checkpoint = callback, finish = callback,
       nan = { type = "function" }, collapse = { type = "function" } })
-  if core.is_tensor(given.data) then given.data = data.tensor(given.data) end
   local size = math.tointeger(given.latent)
   if size then
     given.latent = function(n) return core.randn(n, size) end
@@ -178,6 +188,7 @@ local function config_of(given)
       generator = printed(given.optimizer.generator), discriminator = printed(given.optimizer.discriminator),
     },
     checkpoint = given.checkpoint, sample = given.sample,
+    measure = given.measure and measuring.describe(given.measure),
   }
 end
 
@@ -186,6 +197,9 @@ local function describe(given)
   local config = config_of(given)
   local functions = { given.schedule }
   for _, hook in pairs(given.on) do functions[#functions + 1] = hook end
+  for _, measure in ipairs(given.measure and given.measure.list or {}) do
+    if measure.own then functions[#functions + 1] = measure.own end
+  end
   config.fingerprint = fingerprint.of(run_folder.config_text(config), functions)
   config.threads, config.kernels = core.threads(), core.kernels()
   return run_folder.config_text(config), config.fingerprint

@@ -21,3 +21,22 @@ describe("examples/export_c.lua", function()
     shell.remove(cwd)
   end)
 end)
+
+describe("examples/browser", function()
+  it("has the generator that its page draws with: latents in, pictures N x C x H x W out", function()
+    local reader = dofile(folder .. "../lua/onnx/reader.lua")
+    local out = shell.folder()
+    local result = shell.run_ganlua({ "--set", "iterations=2", "--set", "path=" .. out .. "/generator.onnx",
+      "--out", out, folder .. "../../examples/browser/generator.lua" }, { cwd = "." })
+    assert.equal("", result.err)
+    local model = reader.decode(shell.read(out .. "/generator.onnx"))
+    assert.same({ { name = "input", kind = 1, shape = { "batch", 64 } } }, model.inputs)
+    assert.same({ { name = "output", kind = 1, shape = { "batch", 1, 28, 28 } } }, model.outputs)
+    local again = shell.run_ganlua({ "--set", "path=" .. out .. "/again.onnx", "--set",
+      "from=" .. out .. "/browser/checkpoint.safetensors", folder .. "../../examples/browser/generator.lua" },
+      { cwd = "." })
+    assert.equal("", again.err)
+    assert.equal(shell.read(out .. "/generator.onnx"), shell.read(out .. "/again.onnx"))
+    shell.remove(out)
+  end)
+end)

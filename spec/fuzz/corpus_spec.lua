@@ -5,7 +5,8 @@ local folder = debug.getinfo(1, "S").source:match "^@(.*/)"
 local shell = dofile(folder .. "../cli/shell.lua")
 
 describe("what is kept of fuzzing", function()
-  for _, target in ipairs { "idx", "png", "jpeg", "zip", "npy", "safetensors", "json", "checkpoint", "script" } do
+  for _, target in ipairs { "idx", "png", "jpeg", "zip", "npy", "safetensors", "json", "checkpoint", "torch",
+    "script" } do
     it(("(%s) is read or refused in words"):format(target), function()
       local program = ("%s/fuzz/%s_fuzz"):format(shell.build, target)
       local result = shell.run({ "sh", "-c", '"$0" *', program }, { cwd = folder .. "corpus/" .. target })

@@ -31,6 +31,20 @@ describe("progress", function()
       { images = 0, iterations = 100, seconds = 10 }))
   end)
 
+  it("says in passing what goes on beside the iterations, on a terminal alone", function()
+    local shown, pass, output = make { terminal = true, width = 30 }
+    shown:passing("measuring: %d", 1)
+    pass(1)
+    shown:passing("measuring: %d", 2)
+    pass(1)
+    shown:say "done"
+    assert.equal("\rmeasuring: 2\27[K\ndone\n", output())
+    shown, pass, output = make { terminal = false }
+    pass(9)
+    shown:passing "measuring"
+    assert.equal("", output())
+  end)
+
   it("writes a plain line every few seconds into a pipe", function()
     local shown, pass, output = make { terminal = false }
     for _ = 1, 12 do

@@ -175,7 +175,11 @@ local function write(unit, file, side)
   local g, listed = unit.graph, {}
   for _, step in ipairs(g.steps) do
     listed[#listed + 1] = " *   " .. graph.describe(g, step)
-    if step.op ~= "reshape" then writers[step.op](unit, step, place(unit, step.inputs[1])) end
+    if step.op ~= "reshape" then
+      local writer = writers[step.op]
+      if not writer then check.fail("export.c: %s: there is no way to write this layer in C", step.where) end
+      writer(unit, step, place(unit, step.inputs[1]))
+    end
   end
   if #unit.calls == 0 or unit.plan.place_of[g.output] == "input" then
     unit.calls[#unit.calls + 1] = ("    memcpy(image, z, %d * sizeof *z);"):format(graph.numel(g.shapes[1]))
@@ -221,20 +225,12 @@ end
 
 ---- gan.export.c ---------------------------------------------------------------------------------------------------
 
-local function is_shape(value)
-  if type(value) ~= "table" or #value == 0 then return false end
-  for _, size in ipairs(value) do
-    if not math.tointeger(size) or size < 1 then return false end
-  end
-  return true
-end
-
 local options = {
   name = {
     is = function(value) return type(value) == "string" and value:find "^[%a_][%w_]*$" ~= nil end,
     wanted = "a C name, of letters, digits and _",
   },
-  input = { is = is_shape, wanted = "the shape of one sample, such as {64}" },
+  input = { is = graph.is_shape, wanted = "the shape of one sample, such as {64}" },
   weights = { type = "string", choices = { "array", "file" }, default = "array" },
 }
 

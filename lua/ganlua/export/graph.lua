@@ -8,13 +8,15 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local layers = require "ganlua.export.layers"
 local state = require "ganlua.nn.state"
 
-local graph = {}
+local graph = { numel = layers.numel }
 
 ---@class ganlua.graph_step
 ---@field op string "linear", "conv2d", "conv_transpose2d", "scale_shift", "activation", "layer_norm", "upsample",
---- "avg_pool", "global_sum_pool", "reshape", "mix"
+--- "avg_pool", "global_sum_pool", "reshape", "mix", "group_norm", "pixel_norm", "maxout", "class_scale_shift" and
+--- "class_product" (weight and bias have a row for each class, the network's labels say which)
 ---@field inputs integer[] values
 ---@field output integer
 ---@field where string the layer's place: "sequential: layer 3 (conv2d)"
@@ -23,6 +25,9 @@ local graph = {}
 ---@field kernel? integer
 ---@field stride? integer
 ---@field pad? integer
+---@field output_pad? integer of conv_transpose2d
+---@field groups? integer of group_norm
+---@field pieces? integer of maxout
 ---@field name? string which activation
 ---@field slope? number of leaky_relu, and alpha of elu
 ---@field size? integer how many of the last numbers layer_norm takes together
@@ -36,184 +41,16 @@ local graph = {}
 ---@field shapes integer[][] of each value
 ---@field output integer the last value
 
----- What layers are -------------------------------------------------------------------------------------------------
-
-local function numel(shape)
-  local product = 1
-  for _, size in ipairs(shape) do product = product * size end
-  return product
-end
-graph.numel = numel
-
--- Adds a step that makes a value of `shape`.
-local function add(g, m, shape, step)
-  g.shapes[#g.shapes + 1] = shape
-  step.output, step.where = #g.shapes, m:where()
-  g.steps[#g.steps + 1] = step
-  return step.output
-end
-
-local function rank(g, m, x, wanted)
-  local shape = g.shapes[x]
-  if #shape ~= wanted then
-    m:fail("export: wanted %s, got samples of %s", wanted == 1 and "features" or "images of H x W x C",
-      check.shape_text(shape))
+--- Whether a value is the shape of a sample.
+---@param value any
+---@return boolean
+function graph.is_shape(value)
+  if type(value) ~= "table" or #value == 0 then return false end
+  for _, size in ipairs(value) do
+    if not math.tointeger(size) or size < 1 then return false end
   end
-  return table.unpack(shape)
+  return true
 end
-
-local function agrees(g, m, x, channels)
-  local shape = g.shapes[x]
-  if shape[#shape] ~= channels then
-    m:fail("export: wanted samples of ... x %d, got %s", channels, check.shape_text(shape))
-  end
-end
-
--- How a layer becomes steps, by its kind: writers.linear(graph, layer, input value) -> output value.
-local writers = {}
-
-function writers.sequential(g, m, x)
-  for i = 1, m.options.count do x = graph.walk(g, m[i], x) end
-  return x
-end
-
-function writers.residual(g, m, x)
-  local main = graph.walk(g, m.main, x)
-  local skip = m.skip and graph.walk(g, m.skip, x) or x
-  local a, b = check.shape_text(g.shapes[main]), check.shape_text(g.shapes[skip])
-  if a ~= b then m:fail("export: main gives %s and skip %s: they must agree", a, b) end
-  return add(g, m, g.shapes[main], { op = "mix", inputs = { main, skip }, factors = { 1, 1 } })
-end
-
-function writers.linear(g, m, x)
-  rank(g, m, x, 1)
-  agrees(g, m, x, m.weight:shape()[1])
-  return add(g, m, { m.weight:shape()[2] }, { op = "linear", inputs = { x }, weight = m.weight, bias = m.bias })
-end
-
-local function convolution(op, size_of, input_axis, output_axis)
-  return function(g, m, x)
-    local height, width = rank(g, m, x, 3)
-    local o, shape = m.options, m.weight:shape()
-    agrees(g, m, x, shape[input_axis])
-    local result = { size_of(height, o), size_of(width, o), shape[output_axis] }
-    if result[1] < 1 or result[2] < 1 then
-      m:fail("export: nothing is left of images of %s", check.shape_text(g.shapes[x]))
-    end
-    return add(g, m, result, { op = op, inputs = { x }, weight = m.weight, bias = m.bias, kernel = o.kernel,
-      stride = o.stride, pad = o.pad })
-  end
-end
-
-writers.conv2d = convolution("conv2d", function(n, o) return (n + 2 * o.pad - o.kernel) // o.stride + 1 end, 3, 4)
-writers.conv_transpose2d = convolution("conv_transpose2d", function(n, o)
-  return (n - 1) * o.stride - 2 * o.pad + o.kernel + o.output_pad
-end, 4, 3)
-
-function writers.spectral_norm(g, m, x)
-  return graph.walk(g, m:normed(), x)
-end
-
-function writers.batch_norm(g, m, x)
-  agrees(g, m, x, m.running_mean:numel())
-  local scale = (m.weight or m.scale) / (m.running_var + m.options.eps):sqrt()
-  return add(g, m, g.shapes[x], { op = "scale_shift", inputs = { x }, weight = scale,
-    bias = (m.bias or m.shift) - m.running_mean * scale })
-end
-
-function writers.layer_norm(g, m, x)
-  local shape, wanted = g.shapes[x], m.normalized
-  local last = table.move(shape, #shape - #wanted + 1, #shape, 1, {})
-  if check.shape_text(last) ~= check.shape_text(wanted) then
-    m:fail("export: wanted samples of ... x %s, got %s", check.shape_text(wanted), check.shape_text(shape))
-  end
-  return add(g, m, shape, { op = "layer_norm", inputs = { x }, weight = m.weight, bias = m.bias, size = numel(wanted),
-    eps = m.options.eps })
-end
-
-for _, name in ipairs { "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus" } do
-  writers[name] = function(g, m, x)
-    return add(g, m, g.shapes[x], { op = "activation", inputs = { x }, name = name,
-      slope = m.options.slope or m.options.alpha })
-  end
-end
-
-function writers.dropout(_, _, x) return x end
-
-function writers.flatten(g, m, x)
-  return add(g, m, { numel(g.shapes[x]) }, { op = "reshape", inputs = { x } })
-end
-
-function writers.reshape(g, m, x)
-  local have, known, shape, free = numel(g.shapes[x]), 1, {}, nil
-  for i, size in ipairs(m.options.sizes) do
-    shape[i] = size
-    if size == -1 then free = i else known = known * size end
-  end
-  if free and known > 0 then shape[free] = have // known end
-  if numel(shape) ~= have then
-    m:fail("export: wanted samples of %d numbers, got %s", known, check.shape_text(g.shapes[x]))
-  end
-  return add(g, m, shape, { op = "reshape", inputs = { x } })
-end
-
-function writers.upsample(g, m, x)
-  local height, width, channels = rank(g, m, x, 3)
-  local o = m.options
-  return add(g, m, { height * o.scale, width * o.scale, channels },
-    { op = "upsample", inputs = { x }, scale = o.scale, mode = o.mode })
-end
-
-function writers.avg_pool(g, m, x)
-  local height, width, channels = rank(g, m, x, 3)
-  local kernel = m.options.kernel
-  if math.min(height, width) < kernel then
-    m:fail("export: wanted images of at least %d x %d, got %s", kernel, kernel, check.shape_text(g.shapes[x]))
-  end
-  return add(g, m, { height // kernel, width // kernel, channels },
-    { op = "avg_pool", inputs = { x }, kernel = kernel })
-end
-
-function writers.global_sum_pool(g, m, x)
-  local _, _, channels = rank(g, m, x, 3)
-  return add(g, m, { channels }, { op = "global_sum_pool", inputs = { x } })
-end
-
--- Its stages up to where it has grown to; a stage that fades in is mixed with the one below.
-function writers.growing_generator(g, m, x)
-  local progress = m.progress:item()
-  local stage = math.ceil(progress)
-  local weight = progress - (stage - 1)
-  local function sample(i, features)
-    local y = graph.walk(g, m["head" .. i], features)
-    local times, shape = m.options.scale ^ (m.grows - i) // 1 | 0, g.shapes[y]
-    if #shape ~= 3 or times == 1 then return y end
-    return add(g, m, { shape[1] * times, shape[2] * times, shape[3] },
-      { op = "upsample", inputs = { y }, scale = times, mode = "nearest" })
-  end
-  for i = 1, stage - 1 do x = graph.walk(g, m["block" .. i], x) end
-  local y = sample(stage, graph.walk(g, m["block" .. stage], x))
-  if weight == 1 then return y end
-  return add(g, m, g.shapes[y], { op = "mix", inputs = { sample(stage - 1, x), y }, factors = { 1 - weight, weight } })
-end
-
---- The value that a module makes of the value x; its steps are added to g.
----@param g ganlua.graph
----@param m ganlua.module
----@param x integer
----@return integer
-function graph.walk(g, m, x)
-  local write = writers[m.kind]
-  if not write then
-    local kinds = {}
-    for kind in pairs(writers) do kinds[#kinds + 1] = kind end
-    table.sort(kinds)
-    m:fail("export: there is no way to write this layer; these are known: %s", table.concat(kinds, ", "))
-  end
-  return write(g, m, x)
-end
-
----- Graphs ----------------------------------------------------------------------------------------------------------
 
 -- The shape of a sample that the first layer of m takes, where it tells.
 local function first_input(m)
@@ -241,7 +78,7 @@ function graph.of(where, m, input)
   local g = { steps = {}, shapes = { input } }
   local _ <close> = m:modes()
   m:eval()
-  g.output = core.no_grad(graph.walk, g, m, 1)
+  g.output = core.no_grad(layers.walk, g, m, 1)
   return g
 end
 
@@ -278,7 +115,7 @@ end
 function graph.describe(g, step)
   local text = ("%s %s -> %s"):format(step.name or step.op, check.shape_text(g.shapes[step.inputs[1]]),
     check.shape_text(g.shapes[step.output]))
-  for _, name in ipairs { "kernel", "stride", "pad", "slope", "scale", "mode", "eps" } do
+  for _, name in ipairs { "kernel", "stride", "pad", "slope", "scale", "mode", "groups", "pieces", "eps" } do
     if step[name] then text = ("%s, %s %s"):format(text, name, tostring(step[name])) end
   end
   return text

@@ -1,0 +1,88 @@
+-- Networks with every layer that gan.export.onnx can write, for its spec: each is { name, network, x, labels, input }.
+
+local gan = require "ganlua"
+local nn = gan.nn
+
+-- Trained-looking statistics for batch normalisation, and parameters that are not their first values.
+local function lived_in(m, x, labels)
+  m(x, labels)
+  for name, p in m:named_parameters() do
+    if name:find "bias" or #p:shape() == 1 then gan.no_grad(p.add_, p, gan.randn(p:shape()) * 0.3) end
+  end
+  m:train()
+  for _ = 1, 3 do gan.no_grad(m, x * 1.5 + 0.1, labels) end
+  return m:eval()
+end
+
+local function stage(size, out)
+  return {
+    block = size == 4 and nn.sequential { nn.linear { out = 16 * out }, nn.relu {}, nn.reshape { 4, 4, out } }
+      or nn.sequential { nn.upsample {}, nn.conv2d { out = out, kernel = 3, pad = 1 }, nn.relu {} },
+    head = nn.sequential { nn.conv2d { out = 2, kernel = 1 }, nn.tanh {} },
+  }
+end
+
+local function stage_down(size, out)
+  return {
+    head = nn.conv2d { out = out, kernel = 1 },
+    block = size == 4 and nn.sequential { nn.flatten {}, nn.linear { out = 1 } }
+      or nn.sequential { nn.conv2d { out = out // 2, kernel = 3, pad = 1 }, nn.leaky_relu {},
+        nn.avg_pool { kernel = 2 } },
+  }
+end
+
+return function()
+  gan.seed(3)
+  local list = {}
+  local function add(name, network, x, more)
+    local row = { name = name, x = x, labels = more and more.labels }
+    row.network = lived_in(network, x, row.labels)
+    if more and more.after then more.after(row.network) end
+    row.input = table.move(x:shape(), 2, #x:shape(), 1, {})
+    list[#list + 1] = row
+  end
+  local function pictures(...) return gan.randn(...) end
+
+  add("generator", nn.sequential {
+    nn.linear { out = 32 }, nn.batch_norm {}, nn.relu {}, nn.linear { out = 4 * 4 * 12 }, nn.batch_norm {}, nn.relu {},
+    nn.reshape { 4, 4, 12 }, nn.conv_transpose2d { out = 8, kernel = 4, stride = 2, pad = 1 }, nn.batch_norm {},
+    nn.leaky_relu {}, nn.conv_transpose2d { out = 3, kernel = 3, stride = 2, pad = 1, bias = false },
+    nn.tanh {},
+  }, gan.randn(5, 16))
+  add("discriminator", nn.sequential {
+    nn.spectral_norm(nn.conv2d { out = 8, kernel = 4, stride = 2, pad = 1 }), nn.leaky_relu { slope = 0.1 },
+    nn.dropout {}, nn.conv2d { out = 6, kernel = 3, bias = false }, nn.batch_norm { affine = false }, nn.flatten {},
+    nn.spectral_norm(nn.linear { out = 1 }),
+  }, pictures(4, 10, 8, 3))
+  for _, activation in ipairs { nn.relu {}, nn.leaky_relu { slope = 0.3 }, nn.elu { alpha = 1.5 }, nn.gelu {},
+    nn.silu {}, nn.tanh {}, nn.sigmoid {}, nn.softplus {} } do
+    add(activation.kind, nn.sequential { activation }, gan.randn(8, 9) * 3)
+  end
+  add("resampled", nn.sequential {
+    nn.conv_transpose2d { out = 8, kernel = 3, stride = 2, pad = 1, output_pad = 1 }, nn.silu {},
+    nn.upsample {}, nn.residual { main = nn.sequential { nn.conv2d { out = 8, kernel = 3, pad = 1 },
+      nn.batch_norm {}, nn.relu {} } },
+    nn.residual { main = nn.conv2d { out = 4, kernel = 3, pad = 1 }, skip = nn.conv2d { out = 4, kernel = 1 } },
+    nn.upsample { scale = 3, mode = "bilinear" }, nn.avg_pool { kernel = 4 },
+    nn.residual { main = nn.sequential { nn.global_sum_pool {} }, skip = nn.global_avg_pool {} },
+  }, pictures(3, 6, 5, 8))
+  add("normalised", nn.sequential {
+    nn.layer_norm {}, nn.layer_norm { dims = 2 }, nn.layer_norm { dims = 3 }, nn.group_norm { groups = 4 },
+    nn.instance_norm { affine = true }, nn.instance_norm {}, nn.pixel_norm {}, nn.maxout { pieces = 2 }, nn.flatten {},
+    nn.layer_norm { affine = false }, nn.linear { out = 24 }, nn.pixel_norm {}, nn.group_norm { groups = 3 },
+    nn.maxout { pieces = 3 }, nn.reshape { 2, -1, 4 }, nn.batch_norm {}, nn.reshape { 4, 2 }, nn.reshape { 8 },
+  }, pictures(3, 6, 5, 8))
+  add("conditional generator", nn.sequential {
+    nn.linear { out = 24 }, nn.conditional_batch_norm { classes = 5 }, nn.relu {}, nn.reshape { 2, 3, 4 },
+    nn.conv2d { out = 6, kernel = 3, pad = 1 }, nn.conditional_batch_norm { classes = 5 }, nn.relu {},
+  }, gan.randn(4, 7), { labels = gan.tensor { 0, 4, 2, 1 } })
+  add("conditional discriminator", nn.sequential {
+    nn.conv2d { out = 6, kernel = 3 }, nn.relu {}, nn.global_sum_pool {}, nn.projection { classes = 5 },
+  }, pictures(4, 5, 5, 3), { labels = gan.tensor { 3, 0, 2, 2 } })
+  add("growing generator", nn.growing_generator { stage(4, 6), stage(8, 5), stage(16, 4) }, gan.randn(2, 7),
+    { after = function(m) m.progress = gan.tensor { 2.25 } end })
+  add("growing discriminator", nn.growing_discriminator { stage_down(4, 4), stage_down(8, 8), stage_down(16, 16) },
+    pictures(2, 16, 16, 2), { after = function(m) m.progress = gan.tensor { 2.75 } end })
+  add("nothing", nn.sequential { nn.dropout {} }, gan.randn(2, 6))
+  return list
+end

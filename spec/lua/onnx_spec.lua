@@ -1,0 +1,139 @@
+-- gan.export.onnx: what is written is a sound ONNX file by a decoder that shares nothing with the writer, and computes
+-- what ganlua computes; where Python's onnx and onnxruntime are there (GANLUA_PYTHON, or python3), by their word too.
+
+local gan = require "ganlua"
+local core = require "ganlua.core"
+local here = debug.getinfo(1, "S").source:match "^@(.*/)"
+local shell = dofile(here .. "../cli/shell.lua")
+local reader = dofile(here .. "onnx/reader.lua")
+local networks = dofile(here .. "onnx/networks.lua")()
+
+local nn = gan.nn
+local folder = shell.folder()
+teardown(function() shell.remove(folder) end)
+local path = folder .. "/net.onnx"
+
+local function to_nchw(t) return #t:shape() == 4 and gan.to_nchw(t) or t end
+
+-- An exported network, decoded, and what it should give.
+local function exported(row)
+  gan.export.onnx(row.network, path, { input = row.input })
+  return reader.decode(core.read_file(path)), to_nchw(gan.no_grad(row.network, row.x, row.labels))
+end
+
+describe("gan.export.onnx", function()
+  for _, row in ipairs(networks) do
+    it("writes what computes the same: " .. row.name, function()
+      local model, wanted = exported(row)
+      assert.same({ 8, 13, "ganlua" }, { model.ir_version, model.opset, model.producer })
+      local got = reader.run(model, { input = to_nchw(row.x), labels = row.labels })
+      assert.same(wanted:shape(), got:shape())
+      -- The products may be AMX's, once here and once there.
+      local off = (got - wanted):abs():max():item() / math.max(1, wanted:abs():max():item())
+      assert(off <= (gan.kernels() == "amx" and 3e-4 or 1e-5), ("off by %g"):format(off))
+    end)
+  end
+
+  it("has a batch of any size, pictures as N x C x H x W, and labels where the network looks at them", function()
+    local by_name = {}
+    for _, row in ipairs(networks) do by_name[row.name] = row end
+    local model = exported(by_name["generator"])
+    assert.same({ { name = "input", kind = 1, shape = { "batch", 16 } } }, model.inputs)
+    assert.same({ { name = "output", kind = 1, shape = { "batch", 3, 15, 15 } } }, model.outputs)
+    assert.matches("conv_transpose2d 4x4x12 -> 8x8x8, kernel 4, stride 2, pad 1", model.text, 1, true)
+    model = exported(by_name["conditional discriminator"])
+    assert.same({ { name = "input", kind = 1, shape = { "batch", 3, 5, 5 } },
+      { name = "labels", kind = 7, shape = { "batch" } } }, model.inputs)
+    assert.same({ { name = "output", kind = 1, shape = { "batch", 1 } } }, model.outputs)
+    local row = by_name["discriminator"]
+    model = exported(row)
+    local whole = reader.run(model, { input = to_nchw(row.x) })
+    local one = reader.run(model, { input = to_nchw(row.x):narrow(1, 2, 1) })
+    assert.is_near(whole:totable()[2][1], one:item(), 1e-3)
+  end)
+
+  it("puts batch normalisation that follows a product into its weights", function()
+    for _, node in ipairs(exported(networks[1]).nodes) do assert.not_equal("Mul", node.operator) end
+  end)
+
+  it("writes the same bytes for the same network, and does not change it", function()
+    local m = networks[2].network:train()
+    local before = core.safetensors_encode(m:state())
+    gan.export.onnx(m, path, { input = networks[2].input })
+    local bytes = core.read_file(path)
+    gan.export.onnx(m, path, { input = networks[2].input })
+    assert.equal(bytes, core.read_file(path))
+    assert.equal(before, core.safetensors_encode(m:state()))
+    assert.is_true(m.training)
+    m:eval()
+  end)
+
+  local function refuses(text, ...)
+    local ok, message = pcall(gan.export.onnx, ...)
+    assert.is_false(ok)
+    assert.matches(text, message, 1, true)
+  end
+
+  it("refuses what it cannot write, saying which and where", function()
+    os.remove(path)
+    local m = nn.sequential { nn.linear { out = 4 }, nn.reshape { 2, 2, 1 }, nn.minibatch_stddev {} }
+    refuses("not built yet", m, path)
+    m(gan.randn(4, 3))
+    refuses("sequential: layer 3 (minibatch_stddev): export: there is no way to write this layer; these are known: avg",
+      m, path)
+    refuses("export.onnx: wanted a module, got 7", 7, path)
+    refuses("the path must be a string, got nothing", m)
+    local conv = nn.conv2d { out = 2, kernel = 3 }
+    conv(gan.randn(1, 4, 4, 3))
+    refuses("export.onnx: say what it takes, as in input = {64}", conv, path)
+    refuses("unknown option 'inputs' (did you mean 'input'?)", conv, path, { inputs = { 3 } })
+    refuses("conv2d: export: wanted samples of ... x 3, got 4x4x2", conv, path, { input = { 4, 4, 2 } })
+    conv.weight:fill_(0 / 0)
+    refuses("export.onnx: conv2d: its weight has numbers that are not finite", conv, path, { input = { 4, 4, 3 } })
+    assert.is_nil(shell.read(path))
+    local ok, message = pcall(gan.export.c, nn.sequential { nn.pixel_norm {} }:build { 1, 4 }, folder .. "/net",
+      { input = { 4 } })
+    assert.is_false(ok)
+    assert.matches("sequential: layer 1 (pixel_norm): there is no way to write this layer in C", message, 1, true)
+  end)
+
+  local python = os.getenv "GANLUA_PYTHON" or "python3"
+  local there = os.execute(shell.quote(python) .. " -c 'import onnx, onnxruntime, numpy' >/dev/null 2>&1")
+
+  it("is accepted by onnx's checker and run by onnxruntime to 1e-5", function()
+    if not there then return pending "no onnx and onnxruntime here" end
+    local script = [[
+import json, sys, numpy, onnx, onnxruntime
+for line in sys.stdin:
+    case = json.loads(line)
+    model = onnx.load(case["path"])
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(case["path"], providers=["CPUExecutionProvider"])
+    feed = {"input": numpy.array(case["x"], numpy.float32).reshape(case["x_shape"])}
+    if "labels" in case:
+        feed["labels"] = numpy.array(case["labels"], numpy.int64)
+    y = session.run(None, feed)[0]
+    wanted = numpy.array(case["y"], numpy.float32).reshape(case["y_shape"])
+    assert y.shape == wanted.shape, (y.shape, wanted.shape)
+    print("%g" % (abs(y - wanted).max() / max(1, abs(wanted).max())))
+]]
+    local lines, kernels = {}, gan.kernels()
+    if kernels == "amx" then gan.kernels "avx512" end
+    local _ <close> = setmetatable({}, { __close = function() gan.kernels(kernels) end })
+    for i, row in ipairs(networks) do
+      local file = ("%s/%d.onnx"):format(folder, i)
+      gan.export.onnx(row.network, file, { input = row.input })
+      local x, y = to_nchw(row.x), to_nchw(gan.no_grad(row.network, row.x, row.labels))
+      lines[i] = core.json_encode { path = file, x = x:reshape(-1):totable(), x_shape = x:shape(),
+        y = y:reshape(-1):totable(), y_shape = y:shape(), labels = row.labels and row.labels:totable() }
+    end
+    local result = shell.run({ python, "-c", script }, { stdin = table.concat(lines, "\n") .. "\n" })
+    assert.equal(0, result.code, result.err)
+    local count = 0
+    for text in result.out:gmatch "%S+" do
+      count = count + 1
+      assert(tonumber(text) <= 1e-5, ("%s is off by %s"):format(networks[count].name, text))
+    end
+    assert.equal(#networks, count)
+  end)
+end)
