@@ -24,9 +24,9 @@ local Game = {}
 Game.__index = Game
 
 --- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
---- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), seed; ema, a copy of
---- the generator, where an average is kept; state; and what the run hears of it: after_move(game),
---- after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
+--- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), labels (see
+--- labels.lua), seed; ema, a copy of the generator, where an average is kept; state; and what the run hears of it:
+--- after_move(game), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
 ---@param options table
 ---@return ganlua.game
 function game.new(options)
@@ -73,13 +73,13 @@ function Game:seat(discriminator, generator, ema)
   end
 end
 
---- What moves are told from now on where they say nothing else: settings, optimizer, pac and latent, as game.new has
---- them.
+--- What moves are told from now on where they say nothing else: settings, optimizer, pac, latent and labels, as
+--- game.new has them.
 ---@param options table
 function Game:configure(options)
   self.settings = options.settings
   self.settled = {} -- what move_options made of them, by kind of move
-  self.pac, self.latent = options.pac, options.latent
+  self.pac, self.latent, self.labels = options.pac, options.latent, options.labels
   for name, player in pairs(self.players) do player.optimizer = options.optimizer[name] end
 end
 

@@ -134,7 +134,8 @@ end
 --- Lets the program that ganlua is part of sample a network by a name (ganlua_sample in ganlua.h).
 ---@param name string
 ---@param network ganlua.module? nil takes the name away
----@param options { latent: integer } how many numbers one sample is made of
+---@param options { latent: integer, label: integer?, classes: integer? } how many numbers one sample is made of; of a
+--- network that looks at labels, the label that all samples have, or how many classes there are to draw from
 function gan.publish(name, network, options)
   require("ganlua.published").publish(name, network, options)
 end

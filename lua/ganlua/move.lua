@@ -4,6 +4,7 @@
 --    that fails leaves networks, running statistics, random numbers and the place in the data as they were before.
 -- 2. Where both players move at once, both gradients are taken before either parameter is written.
 
+local batches = require "ganlua.batches"
 local core = require "ganlua.core"
 local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
@@ -48,6 +49,7 @@ local function slopes_of(self, s, due, batch)
     local added, measured
     if #due[name] > 0 then
       self.streams:enter "penalty"
+      at.mover = name
       added = penalties.total(due[name], at)
       self.streams:leave()
     end
@@ -69,7 +71,7 @@ local function slopes(self, s, due)
   for first = 1, s.batch, s.micro_batch do
     local count = math.min(s.micro_batch, s.batch - first + 1)
     local share = count / s.batch
-    local gradients, measured = slopes_of(self, s, due, evaluation.part(batch, self.pac, first, count))
+    local gradients, measured = slopes_of(self, s, due, batches.part(batch, self.pac, first, count))
     for _, name in ipairs(s.movers) do
       means[name] = means[name] or {}
       for key, value in pairs(measured[name]) do means[name][key] = (means[name][key] or 0) + share * value end

@@ -30,9 +30,15 @@ local function one_each(x)
   return core.rand(shape)
 end
 
+-- f of real or generated samples, and of their labels where the networks look at some.
+local function with_labels(f, x, labels)
+  if labels then return f(x, labels) end
+  return f(x)
+end
+
 -- E[(norm - target)^2], or E[max(0, norm - target)^2], of the slopes at u.
 local function slope_term(move, u, o)
-  local excess = slopes(move.discriminator(u), u):norm(2) - o.target
+  local excess = slopes(with_labels(move.discriminator, u, move.real_labels), u):norm(2) - o.target
   if o.one_sided then excess = core.relu(excess) end
   return excess:square():mean()
 end
@@ -46,7 +52,7 @@ end
 
 --- gradient_penalty{weight=10, target=1, one_sided=false}: weight * E[(|grad_u D(u)| - target)^2] at
 -- u = a*x + (1 - a)*G(z), a ~ U[0, 1] for each sample. Gulrajani 2017 (WGAN-GP). With one_sided, E[max(0, |...| -
--- target)^2]: only too steep is wrong. Petzka 2018 (WGAN-LP).
+-- target)^2]: only too steep is wrong. Petzka 2018 (WGAN-LP). Where D looks at labels, u has x's.
 penalty.gradient_penalty = define {
   name = "gradient_penalty", weight = 10, options = slope_options(),
   value = function(move, o)
@@ -94,7 +100,7 @@ penalty.consistency = define {
     if not core.is_tensor(changed) then
       check.fail("consistency: augment must return a tensor, got %s", check.describe(changed))
     end
-    return (move.real_scores - move.discriminator(changed)):square():mean()
+    return (move.real_scores - with_labels(move.discriminator, changed, move.real_labels)):square():mean()
   end,
 }
 
@@ -124,7 +130,8 @@ penalty.weight_clip = define {
 ---- Penalties on the generator -------------------------------------------------------------------------------------
 
 --- feature_matching{weight=1, features=}: weight * |E[features(x)] - E[features(G(z))]|^2 on the generator's loss;
--- features is a module, or any function of a batch: the discriminator without its last layer, say. Salimans 2016.
+-- features is a module, or any function of a batch (and its labels, where there are any): the discriminator without its
+-- last layer, say. Salimans 2016.
 penalty.feature_matching = define {
   name = "feature_matching", player = "generator", needs = "real",
   options = {
@@ -134,8 +141,8 @@ penalty.feature_matching = define {
     },
   },
   value = function(move, o)
-    local real = core.no_grad(o.features, move.real)
-    return (real:mean(1) - o.features(move.fake):mean(1)):square():sum()
+    local real = core.no_grad(with_labels, o.features, move.real, move.real_labels)
+    return (real:mean(1) - with_labels(o.features, move.fake, move.fake_labels):mean(1)):square():sum()
   end,
 }
 
@@ -153,6 +160,32 @@ penalty.path_length = define {
     local memory, mean = move.memory, lengths:mean():item()
     memory.mean = (memory.mean or 0) * o.decay + mean * (1 - o.decay)
     return (lengths - memory.mean):square():mean()
+  end,
+}
+
+---- A classifier beside the discriminator --------------------------------------------------------------------------
+
+-- -log softmax of each sample's own class, averaged over those that have a label.
+local function class_term(scores, labels)
+  local own = core.eq(labels:reshape(labels:numel(), 1), core.arange(0, scores:shape()[2], 1))
+  return -core.where(own, core.log_softmax(scores, 2), 0):sum() / math.max(1, own:sum():item())
+end
+
+--- auxiliary_classifier{weight=1, fake=true, generator=1}: the discriminator also tells classes apart: it gives 1 + K
+-- numbers a sample, its score and one for each class. weight * (E[-log p(class | x)] + E[-log p(class | G(z, class))])
+-- on the discriminator's loss, generator * weight * E[-log p(class | G(z, class))] on the generator's. With
+-- fake = false the discriminator learns classes from real samples alone. AC-GAN, Odena 2017.
+penalty.auxiliary_classifier = define {
+  name = "auxiliary_classifier", player = "both",
+  options = { fake = { type = "boolean", default = true }, generator = curve.option { min = 0, default = 1 } },
+  value = function(move, o)
+    if not move.fake_class_scores then
+      check.fail("auxiliary_classifier: the discriminator must give 1 + classes numbers a sample, its score and one "
+        .. "for each class, and the generator look at labels")
+    end
+    if move.mover == "generator" then return class_term(move.fake_class_scores, move.fake_labels) * o.generator end
+    local real = class_term(move.real_class_scores, move.real_labels)
+    return o.fake and real + class_term(move.fake_class_scores, move.fake_labels) or real
   end,
 }
 

@@ -1,11 +1,12 @@
 --- gan.train and gan.trainer: what they take, checked before anything is written, and networks that fit the data.
 
+local batches = require "ganlua.batches"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
 local data = require "ganlua.data"
-local evaluation = require "ganlua.evaluation"
 local fingerprint = require "ganlua.fingerprint"
+local labels = require "ganlua.labels"
 local metrics_log = require "ganlua.metrics_log"
 local move_options = require "ganlua.move_options"
 local nn_module = require "ganlua.nn.module"
@@ -33,6 +34,10 @@ local rows = move_options.rows
 ---@field generator ganlua.module
 ---@field discriminator ganlua.module
 ---@field latent integer|function numbers of a standard normal, or function(n) -> tensor
+---@field labels { drawn: "data"|"balanced"|nil, dropout: number?, classes: integer? }? for networks that look at labels
+--- (nn.conditional_batch_norm, nn.projection): how the generator's are drawn (as often as in the data, or all alike),
+--- the probability that a network is told "no label" instead (one class more, the last), and how many classes there are
+--- where neither the data nor the networks say so
 ---@field loss table see gan.loss
 ---@field micro_batch integer? so many samples are computed at a time, and the gradients of a batch added up: the same
 --- result in less memory, but for what looks at a batch as a whole (batch norm, losses on pairs, top_k, unroll)
@@ -76,6 +81,7 @@ local spec = {
   generator = { is = nn_module.is, wanted = "a module", required = true },
   discriminator = { is = nn_module.is, wanted = "a module", required = true },
   latent = { is = is_latent, wanted = "a positive integer or a function(n) -> tensor", required = true },
+  labels = { type = "table" },
   loss = { is = rows.loss.is, wanted = rows.loss.wanted, required = true },
   penalties = { is = rows.penalties.is, wanted = rows.penalties.wanted, default = {} },
   optimizer = { type = "table", default = {} },
@@ -123,7 +129,7 @@ local function checked(options)
   })
   given.sample = check.options("train: sample", given.sample, {
     every = { type = "integer", min = 1, default = 500 },
-    count = { type = "integer", min = 1, default = 64 },
+    count = { type = "integer", min = 1 }, -- 64; with labels, 8 of each class
   })
   local callback = { type = "function", default = function() end }
   given.on = check.options("train: on", given.on,
@@ -144,19 +150,24 @@ end
 
 -- Builds both networks on one latent batch of two, and checks that they fit each other and the data.
 local function build(given)
-  local G, D = given.generator, given.discriminator
+  local G, D, plan = given.generator, given.discriminator, given.labels
   local z = given.latent(2)
   if not core.is_tensor(z) then check.fail("train: latent(2) must return a tensor, got %s", check.describe(z)) end
-  G:build(z)
+  local labels_of_two = plan and core.zeros { 2 } -- of class 0
+  G:build(z, labels_of_two)
   local made, real = check.shape_text(G.output_shape), check.shape_text(given.data:shape())
   if made ~= real then
     check.fail("train: the generator makes samples of shape %s, those of the data are %s", made, real)
   end
-  D:build(evaluation.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac))
-  local score = 1
-  for _, size in ipairs(D.output_shape) do score = score * size end
-  if score ~= 1 then
-    check.fail("train: the discriminator must give one score a sample, got %s", check.shape_text(D.output_shape))
+  D:build(batches.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac),
+    plan and plan.discriminator and labels_of_two or nil)
+  local shape, score = D.output_shape, 1
+  for _, size in ipairs(shape) do score = score * size end
+  if plan and #shape == 1 and score == 1 + plan.classes and given.pac == 1 then
+    plan.class_scores = true
+  elseif score ~= 1 then
+    check.fail("train: the discriminator must give one score a sample%s, got %s", plan
+      and (", or %d with those of an auxiliary classifier"):format(1 + plan.classes) or "", check.shape_text(shape))
   end
 end
 
@@ -170,6 +181,9 @@ local function config_of(given)
   return {
     name = given.name, script = arg and arg[0], seed = given.seed,
     data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
+    labels = given.labels and {
+      classes = given.labels.classes, drawn = given.labels.drawn, dropout = given.labels.dropout,
+    },
     micro_batch = given.micro_batch, reuse = given.reuse, clip = given.clip,
     generator = tostring(given.generator), discriminator = tostring(given.discriminator),
     loss = printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k, pac = given.pac,
@@ -195,6 +209,8 @@ end
 local function prepared(options, seed)
   local given = checked(options)
   given.seed = seed or given.seed
+  given.labels = labels.plan(given)
+  given.sample.count = given.sample.count or given.labels and labels.grid_count(given.labels) or 64
   streams.with(given.seed, streams.number "weights", build, given)
   given.config, given.fingerprint = describe(given)
   return given

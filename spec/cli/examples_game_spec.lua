@@ -1,4 +1,4 @@
--- The examples about schedules, as a user runs them: what they print, and the pictures they write.
+-- The examples about schedules and labels, as a user runs them: what they print, and the pictures they write.
 
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)")
 local shell = dofile(folder .. "shell.lua")
@@ -35,6 +35,17 @@ describe("examples/grow.lua", function()
     local _, out = run("grow.lua", { "iterations=2" })
     for _, iteration in ipairs { 2, 4, 6 } do
       assert.matches("^\137PNG", shell.read(("%s/grow/samples/%06d.png"):format(out, iteration)))
+    end
+    shell.remove(out)
+  end)
+end)
+
+describe("examples/conditional.lua", function()
+  it("draws one class a row, and the class that it is asked for", function()
+    local printed, out = run("conditional.lua", { "iterations=2", "sample=K" })
+    assert.matches("64 samples of class K: " .. out .. "/conditional/K.png", printed, 1, true)
+    for _, name in ipairs { "K.png", "samples/000002.png" } do
+      assert.matches("^\137PNG", shell.read(out .. "/conditional/" .. name))
     end
     shell.remove(out)
   end)

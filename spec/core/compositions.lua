@@ -207,6 +207,13 @@ return function(core, gan)
   penalty_group("lecam", {}, { decay = 1 }, { real = 0.5, fake = -0.25 })
   penalty_group("path_length", {}, { decay = 1 }, { mean = 0.5 })
   penalty_group("consensus", {}, {}, nil, 3)
+  group("penalty.auxiliary_classifier", {
+    { label = "by scores", inputs = { numbers({3, 4}, 38), numbers({3, 4}, 39) }, call = function(real, fake)
+      local move = { mover = "discriminator", real_class_scores = real, fake_class_scores = fake,
+        real_labels = core.tensor{0, 3, 4}, fake_labels = core.tensor{2, 2, 1} }
+      return gan.penalty.auxiliary_classifier{}.value(move, { fake = true, generator = 1 })
+    end },
+  })
   group("penalty.feature_matching", {
     { label = "by samples", inputs = { small_game[2] }, call = function(fake)
       local move = { real = core.tensor(small_game[1].plain), fake = fake }

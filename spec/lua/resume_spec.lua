@@ -157,6 +157,22 @@ describe("a run that was cut off and is unchanged", function()
       end)
     end)
 
+  it("ends with the bytes of the uncut one: labels, some of them dropped, drawn again for samples that are used again",
+    function()
+      survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 15 }, function()
+        return {
+          data = gan.data.tensor(pictures, core.arange(0, 32, 1):clamp(0, 2)):balanced(), reuse = true,
+          labels = { dropout = 0.3 }, penalties = { gan.penalty.auxiliary_classifier {} },
+          generator = nn.sequential {
+            nn.concat_embedding { classes = 4, dim = 3 }, nn.linear { out = 8 },
+            nn.conditional_batch_norm { classes = 4 }, nn.relu {}, nn.linear { out = 16 }, nn.reshape { 4, 4, 1 },
+          },
+          discriminator = nn.sequential { nn.flatten {}, nn.spectral_norm(nn.linear { out = 6 }), nn.leaky_relu {},
+            nn.linear { out = 4 } },
+        }
+      end)
+    end)
+
   it("ends with the bytes of the uncut one: phases", function()
     assert.equal(60, (survives_every_cut(gan.schedule.phases {
       { discriminator = 1, iterations = 20 }, { generator = 2, iterations = 5 },
