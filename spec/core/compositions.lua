@@ -293,6 +293,26 @@ return function(core, gan)
     local layer = gan.nn[make[1]](make[2])
     group("nn." .. make[1], { { label = "pictures", inputs = { samples }, call = function(x) return layer(x) end } })
   end
+  group("nn.max_pool", { { label = "pictures", inputs = { numbers({1, 4, 5, 2}, 40) },
+    call = function(x) return gan.nn.max_pool{kernel = 2}(core.tanh(x)) end } })
+
+  -- Layers with parameters, by input, by what stands beside it and by parameters.
+  local function layer_group(name, layer, beside, inputs, parameters)
+    layer:build(inputs[1].shape, beside and core.zeros(beside))
+    local count = #inputs
+    for _, each in ipairs(parameters) do inputs[#inputs + 1] = each end
+    group("nn." .. name, { { label = "by input and parameters", inputs = inputs, call = function(...)
+      return layer:with({ table.unpack({ ... }, count + 1) })(table.unpack({ ... }, 1, count))
+    end } })
+  end
+  local function weight(seed, shape) return numbers(shape or {1, 1, 2, 1}, seed, 0.75) end
+  layer_group("self_attention", gan.nn.self_attention{reduce = 2}, nil, { numbers({1, 2, 2, 2}, 41, 0.75) },
+    { values(0.75), weight(42), weight(43), weight(44), weight(45, {1, 1, 1, 2}) })
+  layer_group("modulated_conv2d", gan.nn.modulated_conv2d{out = 2, kernel = 3}, { 2, 2 },
+    { numbers({2, 2, 2, 1}, 46), numbers({2, 2}, 47) },
+    { weight(48, {3, 3, 1, 2}), values(0.25, -0.5), weight(49, {2, 1}), values(1.25) })
+  layer_group("equalized", gan.nn.equalized{gan.nn.linear{out = 2}, gain = 2, rate = 0.5}, nil,
+    { numbers({2, 3}, 50) }, { weight(51, {3, 2}), values(0.5, 1) })
 
   return groups
 end
