@@ -10,6 +10,7 @@
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
+local is_module = require("ganlua.nn.state").is
 local define = require("ganlua.penalty.define").define
 
 local penalty = { define = define }
@@ -136,7 +137,7 @@ penalty.feature_matching = define {
   name = "feature_matching", player = "generator", needs = "real",
   options = {
     features = {
-      is = function(value) return type(value) == "function" or type(value) == "table" and getmetatable(value) end,
+      is = function(value) return type(value) == "function" or is_module(value) end,
       wanted = "a module or a function", required = true,
     },
   },
@@ -148,15 +149,27 @@ penalty.feature_matching = define {
 
 --- path_length{weight=2, decay=0.99}: weight * E[(|J^T y| - a)^2], added to the generator's loss: J is the generator's
 -- slope in the latent, y a random direction of unit variance per dimension over the root of a picture's area, a the
--- running mean of the norms: steps in the latent change pictures evenly. StyleGAN2, Karras 2020.
+-- running mean of the norms: steps in the latent change pictures evenly. StyleGAN2, Karras 2020. For a generator that
+-- is sequential{mapping, synthesis}, as there, give both: then the slope is taken in the styles between them, on a
+-- batch of its own, 1/shrink of the move's. shrink = 2.
 penalty.path_length = define {
   name = "path_length", weight = 2, player = "generator",
-  options = { decay = { type = "number", min = 0, below = 1, default = 0.99 } },
+  options = {
+    decay = { type = "number", min = 0, below = 1, default = 0.99 }, mapping = { is = is_module, wanted = "a module" },
+    synthesis = { is = is_module, wanted = "a module" },
+    shrink = { type = "integer", min = 1, default = 2 },
+  },
   value = function(move, o)
-    local shape = move.generated:shape()
+    local from, made = move.latent, move.generated
+    if (o.mapping == nil) ~= (o.synthesis == nil) then check.fail("path_length: wanted both mapping and synthesis") end
+    if o.mapping then
+      from = o.mapping(from:narrow(1, 1, math.max(1, #from // o.shrink)))
+      made = o.synthesis(from)
+    end
+    local shape = made:shape()
     local area = #shape == 4 and shape[2] * shape[3] or 1
-    local projected = (move.generated * core.randn(shape)):sum() / math.sqrt(area)
-    local lengths = slopes(projected, move.latent):norm(2)
+    local projected = (made * core.randn(shape)):sum() / math.sqrt(area)
+    local lengths = slopes(projected, from):norm(2)
     local memory, mean = move.memory, lengths:mean():item()
     memory.mean = (memory.mean or 0) * o.decay + mean * (1 - o.decay)
     return (lengths - memory.mean):square():mean()

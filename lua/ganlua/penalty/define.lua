@@ -3,6 +3,7 @@
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
+local is_module = require("ganlua.nn.state").is
 
 local penalty = {}
 
@@ -48,7 +49,8 @@ local metatable = { __name = "ganlua.penalty" }
 function metatable.__tostring(self)
   local texts = {}
   for name, value in pairs(self.options) do
-    texts[#texts + 1] = ("%s=%s"):format(name, type(value) == "number" and ("%g"):format(value) or tostring(value))
+    local text = type(value) == "number" and ("%g"):format(value) or is_module(value) and value.kind or tostring(value)
+    texts[#texts + 1] = ("%s=%s"):format(name, text)
   end
   table.sort(texts)
   return ("%s{%s}"):format(self.name, table.concat(texts, ", "))
