@@ -2,6 +2,7 @@
 --
 -- Every purpose draws from a random stream of its own (see streams.lua).
 
+local augment = require "ganlua.augment"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local labels = require "ganlua.labels"
@@ -64,12 +65,17 @@ function batches.packed(x, m)
   return x:reshape(apart):permute(order):reshape(shape)
 end
 
---- What the discriminator is shown of samples: with instance noise, packed.
+--- What the discriminator is shown of samples: augmented, with instance noise, packed.
 ---@param game ganlua.game
 ---@param s ganlua.move_settings
 ---@param x ganlua.tensor
 ---@return ganlua.tensor
 function batches.shown(game, s, x)
+  if s.augment then
+    game.streams:enter "augment"
+    x = augment.apply(s.augment, game.players.discriminator, x)
+    game.streams:leave()
+  end
   if s.noise > 0 then
     game.streams:enter "noise"
     x = x + core.randn(x:shape()) * s.noise

@@ -1,6 +1,7 @@
 --- One evaluation of a game at the players' present parameters: batches, what the discriminator is shown of them, its
 -- scores, and the losses. Nothing is computed that no loss or penalty of the move asks for.
 
+local augment = require "ganlua.augment"
 local batches = require "ganlua.batches"
 local core = require "ganlua.core"
 local players = require "ganlua.player"
@@ -172,6 +173,10 @@ end
 ---@param name "discriminator"|"generator"
 ---@param measured table
 function Evaluation:judge(name, measured)
+  local s = self.settings
+  if name == "discriminator" and s.augment then
+    augment.observe(s.augment, self.game.players.discriminator, self.real_scores)
+  end
   local fake, fake_right, real, real_right = core.no_grad(judge, name == "discriminator" and self.real_scores or nil,
     self.fake_scores)
   measured.real, measured.fake = real, fake

@@ -122,6 +122,7 @@ end
 ---@field micro_batch integer? so many samples are computed at a time, and gradients added up
 ---@field penalties ganlua.penalty[]?
 ---@field clip number|function|ganlua.curve|nil the greatest norm of a player's gradient: a longer one is shortened
+---@field augment ganlua.augmentation|function|false|nil what all that D is shown goes through; false: nothing
 ---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that D is shown
 ---@field top_k number|function|ganlua.curve|nil the generator learns from this share of its samples, the best-scored
 ---@field unroll { steps: integer, optimizer: table? }? the generator looks so many of the discriminator's steps ahead,
@@ -131,7 +132,8 @@ end
 
 --- The discriminator's move: one step on a batch of real and one of generated samples. Returns {loss=, real=, fake=,
 --- accuracy=, penalty=, grad_norm=}: real and fake are mean scores, accuracy the share of scores on their right side of
---- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out).
+--- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out). With
+--- gan.augment.ada, augment is the probability of its changes.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:discriminator(overrides)
   return move(self, "discriminator", overrides).discriminator

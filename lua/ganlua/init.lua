@@ -145,7 +145,7 @@ local lazy = {
   nn = "ganlua.nn", loss = "ganlua.loss", penalty = "ganlua.penalty", optim = "ganlua.optim",
   curve = "ganlua.curve", schedule = "ganlua.schedule", data = "ganlua.data", image = "ganlua.image",
   plot = "ganlua.plot", metrics = "ganlua.metrics", debug = "ganlua.debug",
-  recipe = "ganlua.recipe", recover = "ganlua.recover", export = "ganlua.export",
+  recipe = "ganlua.recipe", recover = "ganlua.recover", augment = "ganlua.augment", export = "ganlua.export",
 }
 
 return setmetatable(gan, {

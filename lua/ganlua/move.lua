@@ -4,6 +4,7 @@
 --    that fails leaves networks, running statistics, random numbers and the place in the data as they were before.
 -- 2. Where both players move at once, both gradients are taken before either parameter is written.
 
+local augment = require "ganlua.augment"
 local batches = require "ganlua.batches"
 local core = require "ganlua.core"
 local evaluation = require "ganlua.evaluation"
@@ -123,6 +124,9 @@ function moves.play(self, kind, overrides)
       players.step(player, s.optimizer[name], gradients[name], s.lr[name] and s.lr[name] * self.lr_scale)
       penalties.after(due[name], player.parameters)
     end
+  end
+  if s.augment and measured.discriminator then
+    measured.discriminator.augment = augment.adjust(s.augment, D, s.batch)
   end
   local _ <close> = whole()
   if self.ema and due.generator then follow(self, s.ema_decay) end

@@ -7,6 +7,7 @@
 -- the penalty's name, so one that is written inline in a move is no fresh start. Norms of gradients are those of each
 -- sample, never of the batch. Below, E is the mean over the batch, D is the discriminator's raw score.
 
+local augment = require "ganlua.augment"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
@@ -92,16 +93,29 @@ penalty.drift = define {
   value = function(move) return move.real_scores:square():mean() end,
 }
 
---- consistency{weight=10, augment=}: weight * E[(D(x) - D(T(x)))^2], T the function augment(samples) -> samples. The
--- score should not change where the picture's meaning does not. CR-GAN, Zhang 2020.
+-- E[(D(x) - D(T(x)))^2].
+local function inconsistency(move, o, x, scores, labels)
+  local changed = core.no_grad(o.augment, x)
+  if not core.is_tensor(changed) then
+    check.fail("consistency: augment must return a tensor, got %s", check.describe(changed))
+  end
+  return (scores - with_labels(move.discriminator, changed, labels)):square():mean()
+end
+
+--- consistency{weight=10, augment=, fake=0}: weight * E[(D(x) - D(T(x)))^2], T an augmentation of gan.augment, or a
+-- function augment(samples) -> samples. The score should not change where the picture's meaning does not. CR-GAN, Zhang
+-- 2020. With fake = 1 the same, that many times, of generated samples (bCR-GAN, Zhao 2020).
 penalty.consistency = define {
-  name = "consistency", weight = 10, options = { augment = { type = "function", required = true } },
+  name = "consistency", weight = 10,
+  options = {
+    augment = { is = augment.is, wanted = "an augmentation such as gan.augment.diffaugment{}, or a function",
+      required = true },
+    fake = curve.option { min = 0, default = 0 },
+  },
   value = function(move, o)
-    local changed = core.no_grad(o.augment, move.real)
-    if not core.is_tensor(changed) then
-      check.fail("consistency: augment must return a tensor, got %s", check.describe(changed))
-    end
-    return (move.real_scores - with_labels(move.discriminator, changed, move.real_labels)):square():mean()
+    local real = inconsistency(move, o, move.real, move.real_scores, move.real_labels)
+    if (o.fake or 0) == 0 then return real end
+    return real + inconsistency(move, o, move.fake:detach(), move.fake_scores, move.fake_labels) * o.fake
   end,
 }
 

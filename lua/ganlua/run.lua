@@ -39,7 +39,7 @@ local function settings_of(given)
   return {
     loss = given.loss, batch = given.batch, micro_batch = given.micro_batch, reuse = given.reuse,
     penalties = given.penalties, clip = given.clip, noise = given.noise, top_k = given.top_k, unroll = given.unroll,
-    ema = given.ema,
+    ema = given.ema, augment = given.augment,
   }
 end
 

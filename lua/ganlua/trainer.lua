@@ -49,6 +49,7 @@ local rows = move_options.rows
 ---@field optimizer { generator: ganlua.optimizer?, discriminator: ganlua.optimizer? }? adam{} where nothing is said
 ---@field schedule function see gan.schedule
 ---@field batch integer? 64
+---@field augment ganlua.augmentation|function|nil all that the discriminator is shown goes through it: see gan.augment
 ---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that the
 --- discriminator is shown
 ---@field pac integer? 1; so many samples are packed for one score, along the last dimension (PacGAN, Lin 2018)
@@ -91,6 +92,7 @@ local spec = {
   reuse = { type = "boolean", default = false },
   clip = rows.clip,
   noise = curve.option { min = 0, default = 0 },
+  augment = rows.augment,
   top_k = curve.option { above = 0, max = 1, default = 1 },
   pac = { type = "integer", min = 1, default = 1 },
   unroll = { type = "table" },
@@ -187,7 +189,8 @@ local function config_of(given)
     micro_batch = given.micro_batch, reuse = given.reuse, clip = given.clip,
     generator = tostring(given.generator), discriminator = tostring(given.discriminator),
     loss = printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k, pac = given.pac,
-    unroll = given.unroll, schedule = schedule.describe(given.schedule), ema = given.ema,
+    augment = given.augment and printed(given.augment) or nil, unroll = given.unroll,
+    schedule = schedule.describe(given.schedule), ema = given.ema,
     optimizer = {
       generator = printed(given.optimizer.generator), discriminator = printed(given.optimizer.discriminator),
     },

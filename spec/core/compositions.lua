@@ -221,6 +221,27 @@ return function(core, gan)
     end },
   })
 
+  -- ---- Augmentations ----
+
+  -- The same random numbers each time: what is drawn is a constant, what is done with pictures is differentiated.
+  local function augmented(augmentation)
+    return function(x)
+      core.set_random { seed = 5, stream = 0, position = 0 }
+      return augmentation(core.tanh(x))
+    end
+  end
+  group("augment.diffaugment", {
+    { label = "colour", inputs = { numbers({2, 2, 2, 3}, 60) },
+      call = augmented(gan.augment.diffaugment{translation = 0, cutout = 0}) },
+    { label = "all", inputs = { numbers({2, 4, 4, 1}, 61) },
+      call = augmented(gan.augment.diffaugment{translation = 0.25, cutout = 0.3}) },
+  })
+  group("augment.ada", {
+    { label = "colour", inputs = { numbers({2, 2, 2, 3}, 62) },
+      call = augmented(gan.augment.ada{p = 1, blit = false, geometric = false}) },
+    { label = "all", inputs = { numbers({2, 3, 3, 1}, 63) }, call = augmented(gan.augment.ada{p = 1, noise = true}) },
+  })
+
   -- ---- Fused against composed ----
 
   local function composed_batch_norm(eps)

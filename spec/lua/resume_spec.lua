@@ -157,12 +157,13 @@ describe("a run that was cut off and is unchanged", function()
       end)
     end)
 
-  it("ends with the bytes of the uncut one: labels, some of them dropped, drawn again for samples that are used again",
+  it("ends with the bytes of the uncut one: labels, dropped or drawn again, and an augmentation that follows D",
     function()
       survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 15 }, function()
         return {
           data = gan.data.tensor(pictures, core.arange(0, 32, 1):clamp(0, 2)):balanced(), reuse = true,
-          labels = { dropout = 0.3 }, penalties = { gan.penalty.auxiliary_classifier {} },
+          labels = { dropout = 0.3 }, augment = gan.augment.ada { speed = 0.2, every = 3, noise = true, cutout = true },
+          penalties = { gan.penalty.auxiliary_classifier {} },
           generator = nn.sequential {
             nn.concat_embedding { classes = 4, dim = 3 }, nn.linear { out = 8 },
             nn.conditional_batch_norm { classes = 4 }, nn.relu {}, nn.linear { out = 16 }, nn.reshape { 4, 4, 1 },

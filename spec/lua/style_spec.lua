@@ -24,7 +24,8 @@ end
 
 describe("max_pool", function()
   it("wants a picture with room for a window", function()
-    refuses("max_pool: wanted an image of at least 3 x 3, got 1x2x5x1", nn.max_pool { kernel = 3 }, gan.zeros(1, 2, 5, 1))
+    refuses("max_pool: wanted an image of at least 3 x 3, got 1x2x5x1", nn.max_pool { kernel = 3 },
+      gan.zeros(1, 2, 5, 1))
     refuses("max_pool: wanted an N x H x W x C input, got 2x2", nn.max_pool { kernel = 2 }, gan.zeros(2, 2))
   end)
 end)
