@@ -84,7 +84,7 @@ function Recipe:__tostring()
   return table.concat(lines, "\n")
 end
 
-local names = { "dcgan", "sagan", "sngan_resnet", "stylegan2_small" }
+local recipe = {}
 
 -- What every recipe takes; its own options are beside it.
 local function rows_of(own)
@@ -96,17 +96,43 @@ local function rows_of(own)
   return rows
 end
 
-local recipe = {}
-for _, name in ipairs(names) do
-  -- Each file returns { options = rows, make = function(options) -> fields of a recipe }; it is read when it is used.
-  recipe[name] = function(options)
-    local definition = require("ganlua.recipe." .. name)
-    local o = check.options("recipe." .. name, options, rows_of(definition.options))
-    local made = definition.make(o)
-    made.name, made.size, made.channels, made.classes = name, o.size, o.channels, o.classes
-    return setmetatable(made, Recipe)
-  end
+-- Each file returns { options = rows, make = function(options) -> fields of a recipe }; it is read when it is used.
+local function make(name, options)
+  local definition = require("ganlua.recipe." .. name)
+  local o = check.options("recipe." .. name, options, rows_of(definition.options))
+  local made = definition.make(o)
+  made.name, made.size, made.channels, made.classes = name, o.size, o.channels, o.classes
+  return setmetatable(made, Recipe)
 end
+
+--- dcgan{size=, channels=3, width=64, latent=100}: convolutions of stride 2 and batch normalisation; `width` channels
+-- at half the size, twice as many at each halving. Radford 2016.
+---@param options table
+---@return ganlua.recipe
+function recipe.dcgan(options) return make("dcgan", options) end
+
+--- sngan_resnet{size=, channels=3, classes=, width=64, latent=128}: residual networks with spectral normalisation in
+-- the discriminator; with `classes`, conditional normalisation and a projection. Miyato 2018; Miyato & Koyama 2018.
+---@param options table
+---@return ganlua.recipe
+function recipe.sngan_resnet(options) return make("sngan_resnet", options) end
+
+--- sagan{size=, channels=3, classes=, width=64, latent=128}: residual networks with spectral normalisation in both, and
+-- self-attention at 32 pixels, or half the size of smaller pictures. Zhang 2019.
+---@param options table
+---@return ganlua.recipe
+function recipe.sagan(options) return make("sagan", options) end
+
+--- stylegan2_small{size=, channels=3, latent=128, style=128, layers=4, base=2048, most=128}: a mapping network of so
+-- many layers to styles, modulated convolutions with skips to the picture, a residual discriminator, the path length
+-- penalty; base/4 channels at the smallest size, half as many at each doubling, `most` at most. Karras 2020.
+---@param options table
+---@return ganlua.recipe
+function recipe.stylegan2_small(options) return make("stylegan2_small", options) end
+
+local names = {}
+for name in pairs(recipe) do names[#names + 1] = name end
+table.sort(names)
 
 return setmetatable(recipe, {
   __index = function(_, name)

@@ -347,6 +347,10 @@ describe("gan.publish", function()
     for _, label in ipairs(heard[#heard]) do seen[label] = true end
     assert.same({ [0] = true, true, true }, seen)
     gan.publish("a", nil)
+    local run = gan.train(options { generator = generator(3, listener(heard)) })
+    assert.same({ 4, 2 }, published.sample(nil, 4):shape()) -- of the last run, drawn as its labels are
+    assert.equal(4, #heard[#heard])
+    assert.equal(3, run.options.labels.classes)
     refuses("publish: the linear looks at no labels", gan.publish, "b", nn.linear { out = 1 },
       { latent = 2, label = 1 })
   end)
