@@ -24,6 +24,7 @@ local function real_batch(game, n)
     check.fail("data:batch(%d) must return %d labels too, which the discriminator looks at, got %s", n, n,
       check.describe(classes))
   end
+  check.labels(("data:batch(%d)"):format(n), classes, plan.classes)
   streams:enter "label"
   classes = labels.dropped(plan, classes)
   streams:leave()

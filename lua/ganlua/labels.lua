@@ -1,9 +1,9 @@
 --- The labels of a game whose networks look at them: how many classes there are, which ones the generator is asked for,
 -- and which ones samples are to have.
 --
--- A game has labels where a layer of its generator looks at them (conditional_batch_norm, projection, or a layer of the
--- script's own that is defined with labels = true). Labels count from 0. With `dropout`, one class more stands behind
--- the last: it says "no label".
+-- A game has labels where a layer of its generator looks at them (conditional_batch_norm, concat_embedding, or a layer
+-- of the script's own that is defined with labels = true). Labels count from 0. With `dropout`, one class more stands
+-- behind the last: it says "no label".
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
@@ -43,7 +43,7 @@ function labels.taken_by(network)
   return #looking(network) > 0
 end
 
--- How often each class comes, where the data can tell.
+-- How often each class comes, where the data can tell; a script's own object may have the method class_counts.
 local function counts_of(data)
   return type(data.class_counts) == "function" and data:class_counts() or nil
 end
@@ -102,7 +102,7 @@ function labels.plan(given)
   end
   local o = check.options(where, given.labels, labels.rows)
   local layers = table.move(D, 1, #D, #G + 1, table.move(G, 1, #G, 1, {}))
-  local counts = counts_of(given.data)
+  local counts = (o.drawn == "data" or not given.data.classes) and counts_of(given.data) or nil
   local self = {
     names = given.data.classes, discriminator = #D > 0, class_scores = false, dropout = o.dropout, drawn = o.drawn,
     classes = count_classes(where, o, given.data, counts, layers, o.dropout > 0 and 1 or 0),

@@ -68,7 +68,7 @@ local rows = move_options.rows
 ---@field checkpoint { every: integer?, keep: integer?, best: string|function|nil }? written every 1000 iterations; the
 --- last 2 are kept, and where `best` says what is measured, the best one: a column of metrics.jsonl of which more is
 --- better ("accuracy") or less ("-g_loss"), or a function(run) that returns a number, of which more is better
----@field sample { every: integer?, count: integer? }?
+---@field sample { every: integer?, count: integer? }? a picture of so many samples; with labels, one class a row
 ---@field on table<string, function>? iteration, sample, checkpoint, finish; nan and collapse, see gan.recover
 ---@field progress boolean? true
 

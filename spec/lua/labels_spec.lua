@@ -199,6 +199,11 @@ describe("labels in a game", function()
     refuses("nothing says how many classes there are: labels = { classes = n }", gan.train,
       options { data = gan.randn(20, 2), generator = nn.sequential { listener {}, nn.linear { out = 2 } },
         discriminator = nn.sequential { nn.linear { out = 1 } } })
+    refuses("is 3, wanted a whole number from 0 to 2", gan.train, options {
+      labels = { classes = 3 }, discriminator = nn.sequential { nn.linear { out = 4 } },
+      data = { size = function() return 10 end, shape = function() return { 2 } end,
+        batch = function(_, n) return gan.zeros(n, 2), gan.full({ n }, 3) end },
+    })
     refuses("label 1 is 0.5, wanted a whole number from 0", gan.train,
       options { data = gan.data.tensor(gan.randn(2, 2), gan.tensor { 0.5, 1 }) })
   end)

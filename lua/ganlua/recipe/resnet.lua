@@ -4,6 +4,13 @@ local nn = require "ganlua.nn"
 
 local resnet = {}
 
+--- What both recipes take beside a size and channels.
+resnet.options = {
+  classes = { type = "integer", min = 1 },
+  width = { type = "integer", min = 1, default = 64 },
+  latent = { type = "integer", min = 1, default = 128 },
+}
+
 -- A 3x3 convolution that keeps the size, or a 1x1 one; `norm` is put around it.
 local function conv3(norm, out) return norm(nn.conv2d { out = out, kernel = 3, pad = 1 }) end
 local function conv1(norm, out) return norm(nn.conv2d { out = out, kernel = 1 }) end

@@ -45,11 +45,7 @@ local function discriminator(o, sizes)
 end
 
 return {
-  options = {
-    classes = { type = "integer", min = 1 },
-    width = { type = "integer", min = 1, default = 64 },
-    latent = { type = "integer", min = 1, default = 128 },
-  },
+  options = resnet.options,
 
   make = function(o)
     local smallest, sizes = stages("recipe.sagan", o.size)

@@ -37,11 +37,7 @@ local function discriminator(o, count)
 end
 
 return {
-  options = {
-    classes = { type = "integer", min = 1 },
-    width = { type = "integer", min = 1, default = 64 },
-    latent = { type = "integer", min = 1, default = 128 },
-  },
+  options = resnet.options,
 
   make = function(o)
     local smallest, sizes = stages("recipe.sngan_resnet", o.size)
