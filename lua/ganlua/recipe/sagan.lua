@@ -54,7 +54,7 @@ return {
       generator = nn.init.xavier(generator(o, smallest, sizes)),
       discriminator = nn.init.xavier(discriminator(o, sizes)),
       latent = o.latent, batch = 64, moves = { discriminator = 1, generator = 1 },
-      loss = loss.hinge {}, ema = { decay = 0.999 },
+      loss = loss.hinge {},
       optimizer = {
         generator = optim.adam { lr = 1e-4, betas = { 0, 0.9 } },
         discriminator = optim.adam { lr = 4e-4, betas = { 0, 0.9 } },
