@@ -75,8 +75,7 @@ function Output:grid_samples()
   return core.no_grad(self.generate, self, self.grid.latents, self.grid.labels)
 end
 
--- Samples that are no pictures
--- are handed to on.sample alone.
+-- Writes the picture of samples. Samples that are no pictures are handed to on.sample alone.
 function Output:write_samples()
   local _ <close> = streams.guard()
   self.sampled = self:moment()
