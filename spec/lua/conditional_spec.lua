@@ -54,6 +54,9 @@ describe("concat_embedding", function()
     assert.same({ 2, 3, 3, 3 }, pictures:shape())
     assert.same({ 0, 3, 4 }, pictures[1][3][2]:totable())
     refuses("concat_embedding: wanted labels beside the input", m, gan.zeros(2, 3))
+    refuses("concat_embedding: wanted an N x ... x C input, got 2", m, gan.zeros(2), gan.zeros(2))
+    refuses("wanted an N x ... x C input, got scalar", nn.conditional_batch_norm { classes = 2 }, gan.tensor(1),
+      gan.zeros(1))
   end)
 end)
 

@@ -14,6 +14,7 @@ local classes = { type = "integer", min = 1, required = true }
 
 -- The labels of x's samples; raises where there are none, or another number of them.
 local function labels_of(self, x, labels)
+  if #x:shape() < 2 then self:fail("wanted an N x ... x C input, got %s", check.shape_text(x:shape())) end
   if not core.is_tensor(labels) then
     self:fail("wanted labels beside the input, m(x, labels), got %s", check.describe(labels))
   end
