@@ -123,8 +123,9 @@ GANLUA_API void ganlua_on_progress(ganlua *gl, ganlua_progress_callback *callbac
 #define GANLUA_MAX_RANK 6
 
 /* n samples of a network, in eval mode and without gradients: what the script gave to gan.publish(name, network,
- * {latent = size}), or with NULL the generator of the last run (its moving average where there is one). latent: n rows of
- * numbers, or NULL for random ones, of a stream of their own. out: room for `capacity` floats, n times what
+ * {latent = size}), or with NULL the generator of the last run (its moving average where there is one). One that looks
+ * at labels is published with the label that all its samples have, under a name for each, or its labels are drawn.
+ * latent: n rows of numbers, or NULL for random ones, of a stream of their own. out: room for `capacity` floats, n times what
  * ganlua_sample_shape tells; else GANLUA_ERROR_CAPACITY, and out is as it was. */
 GANLUA_API int ganlua_sample(ganlua *gl, const char *name, const float *latent, int64_t n, float *out, size_t capacity);
 

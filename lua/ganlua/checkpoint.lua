@@ -1,7 +1,7 @@
 --- Checkpoints: all that a run is at one moment, in one safetensors file.
 --
 -- Tensors: "generator.1.weight", "discriminator...", "ema...", the optimisers' memory "moments.generator.m.1", and
--- "shown.1" ...: the generator's buffers before it made samples that are to be used again (see evaluation.lua).
+-- "shown.1" ...: the generator's buffers before it made samples that are to be used again (see batches.lua).
 -- Metadata "ganlua": JSON with the counters, the positions of the random streams and of the data, and run.state;
 -- "checksum": the CRC-32 of the file as it is with eight zeros in the checksum's place.
 -- The file is there whole or not at all; loading checks everything before it changes anything.

@@ -1,9 +1,8 @@
 --- One evaluation of a game at the players' present parameters: batches, what the discriminator is shown of them, its
 -- scores, and the losses. Nothing is computed that no loss or penalty of the move asks for.
---
--- Every purpose draws from a random stream of its own (see streams.lua).
 
-local check = require "ganlua.check"
+local augment = require "ganlua.augment"
+local batches = require "ganlua.batches"
 local core = require "ganlua.core"
 local players = require "ganlua.player"
 
@@ -12,90 +11,6 @@ local evaluation = {}
 -- An evaluation is a ganlua.penalty_move.
 local Evaluation = {}
 Evaluation.__index = Evaluation
-
----- Batches -------------------------------------------------------------------------------------------------------
-
-local function real_batch(game, n)
-  game.streams:enter "data"
-  local images = game.data:batch(n)
-  game.streams:leave()
-  if not core.is_tensor(images) then
-    check.fail("data:batch(%d) must return a tensor, got %s", n, check.describe(images))
-  end
-  return images
-end
-
-local function latent_batch(game, n)
-  game.streams:enter "latent"
-  local z = game.latent(n)
-  game.streams:leave()
-  return z
-end
-
---- Packs m samples to one (PacGAN, Lin 2018), along the last dimension: n x H x W x C to n/m x H x W x mC.
----@param x ganlua.tensor
----@param m integer n is a multiple of it
----@return ganlua.tensor
-function evaluation.packed(x, m)
-  if m == 1 then return x end
-  local shape, apart, order = x:shape(), {}, { 1 }
-  if #shape == 1 then return x:reshape(shape[1] // m, m) end
-  apart[1], apart[2] = shape[1] // m, m
-  for i = 2, #shape do apart[i + 1] = shape[i] end
-  for i = 3, #shape do order[#order + 1] = i end
-  order[#order + 1], order[#order + 2] = 2, #shape + 1
-  shape[1], shape[#shape] = shape[1] // m, shape[#shape] * m
-  return x:reshape(apart):permute(order):reshape(shape)
-end
-
--- What the discriminator is shown of samples: with instance noise, packed.
-local function shown(game, s, x)
-  if s.noise > 0 then
-    game.streams:enter "noise"
-    x = x + core.randn(x:shape()) * s.noise
-    game.streams:leave()
-  end
-  return evaluation.packed(x, game.pac)
-end
-
----- Samples that are used again ------------------------------------------------------------------------------------
-
--- A move of the discriminator alone may leave what it was shown to the generator's next move, with its graph. Where a
--- run goes on between the two, only the places in the streams are left, and the generator's buffers as they were: then
--- the same samples are made once more.
-
---- What a move leaves: where the streams of the latents and of the network were, the generator's buffers before it made
---- samples (spectral norm's vectors move on by that, and the samples depend on them), and what came of them.
----@class ganlua.shown
----@field latent_at integer
----@field network_at integer
----@field batch integer
----@field buffers ganlua.tensor[]
----@field latent ganlua.tensor?
----@field generated ganlua.tensor? with its graph
-
--- Makes shown samples once more; the buffers have moved on by them already.
-local function made_again(game, left)
-  local player, streams = game.players.generator, game.streams
-  local kept, mark = players.exchange_buffers(player, left.buffers), streams:mark()
-  streams:go("latent", left.latent_at)
-  streams:go("network", left.network_at)
-  left.latent = latent_batch(game, left.batch)
-  streams:enter "network"
-  left.generated = player.module(left.latent)
-  streams:leave()
-  streams:back(mark)
-  players.exchange_buffers(player, kept)
-end
-
--- The samples that are there for a move of the generator, if they are.
-local function left_for(game, s, due)
-  local left = game.shown
-  if not s.reuse or due.discriminator or not left or left.batch ~= s.batch then return nil end
-  game.shown = nil -- the move uses up their graph
-  if not left.generated then made_again(game, left) end
-  return left
-end
 
 ---- What a move needs ---------------------------------------------------------------------------------------------
 
@@ -124,49 +39,52 @@ local function needed(due, what)
   return false
 end
 
---- A move's batch: { real =, latent = }, real ones as the discriminator is shown them, where the move needs any.
+--- A move's batch, real examples in it where the move needs any.
 ---@param game ganlua.game
 ---@param s ganlua.move_settings
 ---@param due table<string, table[]> the penalties that the move computes, by player
+---@return ganlua.batch
 function evaluation.batch(game, s, due)
   local real = due.discriminator or s.unroll or needed(due, "losses") or needed(due, "real") or compares_pairs(s)
-  real = real and real_batch(game, s.batch)
-  real = real and shown(game, s, real) or nil
-  local left = left_for(game, s, due)
-  if left then return { latent = left.latent, generated = left.generated, real = real } end
-  local at = s.reuse and game.streams:place "latent"
-  return { latent = latent_batch(game, s.batch), real = real, latent_at = at }
+  return batches.draw(game, s, due, real and true or false)
 end
 
---- Some of a batch's samples, whole packs of them.
----@param batch { real: ganlua.tensor?, latent: ganlua.tensor }
----@param pac integer
----@param first integer
----@param count integer
-function evaluation.part(batch, pac, first, count)
-  return {
-    latent = batch.latent:narrow(1, first, count),
-    real = batch.real and batch.real:narrow(1, (first - 1) // pac + 1, count // pac),
-  }
+---- Scores --------------------------------------------------------------------------------------------------------
+
+-- What the discriminator, or one like it with other parameters, gives: scores and, for an auxiliary classifier, a score
+-- for each class.
+local function judged(plan, network, x, labels)
+  local y = plan and plan.discriminator and network(x, labels) or network(x)
+  if not plan or not plan.class_scores then return y end
+  return y:narrow(2, 1, 1), y:narrow(2, 2, plan.classes)
+end
+
+-- The discriminator as penalties call it: samples, and their labels where the game has any -> scores.
+local function discriminator_of(plan, D)
+  if not plan then return D end
+  return function(x, labels)
+    local scores = judged(plan, D, x, labels)
+    return scores
+  end
 end
 
 --- Evaluates the game for a move.
 ---@param game ganlua.game
 ---@param s ganlua.move_settings
 ---@param due table<string, table[]> the penalties that the move computes, by player
----@param batch { real: ganlua.tensor?, latent: ganlua.tensor, generated: ganlua.tensor?, latent_at: integer? }
+---@param batch ganlua.batch
 function evaluation.new(game, s, due, batch)
   local discriminator, generator = game.players.discriminator, game.players.generator
-  local D, G = discriminator.module, generator.module
+  local D, G, plan = discriminator.module, generator.module, game.labels
   local d_moves, g_moves = due.discriminator ~= nil, due.generator ~= nil
   local losses = needed(due, "losses")
   local real_graph = d_moves or losses or g_moves and s.unroll ~= nil
   local self = setmetatable({
     game = game, settings = s,
-    discriminator = D,
+    discriminator = discriminator_of(plan, D),
     parameters = { discriminator = discriminator.parameters, generator = generator.parameters },
     through = g_moves or losses, -- whether there is a graph to the generator
-    latent = batch.latent, real = batch.real,
+    latent = batch.latent, real = batch.real, real_labels = batch.real_labels, fake_labels = batch.labels,
   }, Evaluation)
 
   local network_at = batch.latent_at and game.streams:place "network"
@@ -175,20 +93,24 @@ function evaluation.new(game, s, due, batch)
     self.generated = batch.generated
   elseif s.reuse and d_moves and not self.through then
     local buffers = players.exchange_buffers(generator)
-    local generated = G(self.latent)
+    local generated = batches.generated(G, batch)
     self.shown = {
-      latent_at = batch.latent_at, network_at = network_at, batch = s.batch, latent = self.latent,
-      generated = generated, buffers = buffers,
+      latent_at = batch.latent_at, label_at = batch.label_at, network_at = network_at, batch = s.batch,
+      latent = self.latent, labels = batch.labels, generated = generated, buffers = buffers,
     }
     self.generated = generated:detach()
   else
-    self.generated = self.through and G(self.latent) or core.no_grad(G, self.latent)
+    self.generated = self.through and batches.generated(G, batch) or core.no_grad(batches.generated, G, batch)
   end
   game.streams:leave()
-  self.fake = shown(game, s, self.generated)
+  self.fake = batches.shown(game, s, self.generated)
   game.streams:enter "network"
-  if self.real then self.real_scores = real_graph and D(self.real) or core.no_grad(D, self.real) end
-  self.fake_scores = D(self.fake)
+  if self.real and real_graph then
+    self.real_scores, self.real_class_scores = judged(plan, D, self.real, self.real_labels)
+  elseif self.real then
+    self.real_scores, self.real_class_scores = core.no_grad(judged, plan, D, self.real, self.real_labels)
+  end
+  self.fake_scores, self.fake_class_scores = judged(plan, D, self.fake, self.fake_labels)
   game.streams:leave()
   if losses then
     self.losses = { discriminator = self:loss "discriminator", generator = self:loss "generator" }
@@ -201,7 +123,8 @@ end
 -- The scores that the discriminator would give after some of its optimiser's steps on this batch, as functions of its
 -- parameters and of the generator's: gradients go through the steps (Metz 2017).
 local function unrolled_scores(self)
-  local s, module, parameters = self.settings, self.discriminator, self.parameters.discriminator
+  local s, plan, parameters = self.settings, self.game.labels, self.parameters.discriminator
+  local module = self.game.players.discriminator.module
   local real, fake, optimizer = self.real_scores, self.fake_scores, s.unroll.optimizer
   local state = self.game.players.discriminator.moments or optimizer:start(parameters)
   self.game.streams:enter "network"
@@ -210,8 +133,9 @@ local function unrolled_scores(self)
     parameters, state = optimizer:ahead(state, parameters, gradients, s.unroll.lr)
     local by_name = {}
     for i, name in ipairs(self.game.players.discriminator.names) do by_name[name] = parameters[i] end
-    local judge = module:with(by_name)
-    real, fake = judge(self.real), judge(self.fake)
+    local ahead = module:with(by_name)
+    real = judged(plan, ahead, self.real, self.real_labels)
+    fake = judged(plan, ahead, self.fake, self.fake_labels)
   end
   self.game.streams:leave()
   return real, fake
@@ -249,6 +173,10 @@ end
 ---@param name "discriminator"|"generator"
 ---@param measured table
 function Evaluation:judge(name, measured)
+  local s = self.settings
+  if name == "discriminator" and s.augment then
+    augment.observe(s.augment, self.game.players.discriminator, self.real_scores)
+  end
   local fake, fake_right, real, real_right = core.no_grad(judge, name == "discriminator" and self.real_scores or nil,
     self.fake_scores)
   measured.real, measured.fake = real, fake

@@ -24,9 +24,9 @@ local Game = {}
 Game.__index = Game
 
 --- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
---- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), seed; ema, a copy of
---- the generator, where an average is kept; state; and what the run hears of it: after_move(game),
---- after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
+--- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), labels (see
+--- labels.lua), seed; ema, a copy of the generator, where an average is kept; state; and what the run hears of it:
+--- after_move(game), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
 ---@param options table
 ---@return ganlua.game
 function game.new(options)
@@ -73,13 +73,13 @@ function Game:seat(discriminator, generator, ema)
   end
 end
 
---- What moves are told from now on where they say nothing else: settings, optimizer, pac and latent, as game.new has
---- them.
+--- What moves are told from now on where they say nothing else: settings, optimizer, pac, latent and labels, as
+--- game.new has them.
 ---@param options table
 function Game:configure(options)
   self.settings = options.settings
   self.settled = {} -- what move_options made of them, by kind of move
-  self.pac, self.latent = options.pac, options.latent
+  self.pac, self.latent, self.labels = options.pac, options.latent, options.labels
   for name, player in pairs(self.players) do player.optimizer = options.optimizer[name] end
 end
 
@@ -122,6 +122,7 @@ end
 ---@field micro_batch integer? so many samples are computed at a time, and gradients added up
 ---@field penalties ganlua.penalty[]?
 ---@field clip number|function|ganlua.curve|nil the greatest norm of a player's gradient: a longer one is shortened
+---@field augment ganlua.augmentation|function|false|nil what all that D is shown goes through; false: nothing
 ---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that D is shown
 ---@field top_k number|function|ganlua.curve|nil the generator learns from this share of its samples, the best-scored
 ---@field unroll { steps: integer, optimizer: table? }? the generator looks so many of the discriminator's steps ahead,
@@ -131,7 +132,8 @@ end
 
 --- The discriminator's move: one step on a batch of real and one of generated samples. Returns {loss=, real=, fake=,
 --- accuracy=, penalty=, grad_norm=}: real and fake are mean scores, accuracy the share of scores on their right side of
---- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out).
+--- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out). With
+--- gan.augment.ada, augment is the probability of its changes.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:discriminator(overrides)
   return move(self, "discriminator", overrides).discriminator

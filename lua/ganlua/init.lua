@@ -134,7 +134,8 @@ end
 --- Lets the program that ganlua is part of sample a network by a name (ganlua_sample in ganlua.h).
 ---@param name string
 ---@param network ganlua.module? nil takes the name away
----@param options { latent: integer } how many numbers one sample is made of
+---@param options { latent: integer, label: integer?, classes: integer? } how many numbers one sample is made of; of a
+--- network that looks at labels, the label that all samples have, or how many classes there are to draw from
 function gan.publish(name, network, options)
   require("ganlua.published").publish(name, network, options)
 end
@@ -144,8 +145,8 @@ local lazy = {
   nn = "ganlua.nn", loss = "ganlua.loss", penalty = "ganlua.penalty", optim = "ganlua.optim",
   curve = "ganlua.curve", schedule = "ganlua.schedule", data = "ganlua.data", image = "ganlua.image",
   plot = "ganlua.plot", metrics = "ganlua.metrics", debug = "ganlua.debug",
-  recover = "ganlua.recover", export = "ganlua.export", features = "ganlua.features",
-  import = "ganlua.import",
+  recipe = "ganlua.recipe", recover = "ganlua.recover", augment = "ganlua.augment", export = "ganlua.export",
+  features = "ganlua.features", import = "ganlua.import",
 }
 
 return setmetatable(gan, {

@@ -1,11 +1,12 @@
 --- Measures during training: gan.train's option `measure`. Every so many iterations samples are drawn, and what
 -- gan.metrics says of their features beside real ones stands in that iteration's line of metrics.jsonl.
 --
--- Nothing of the run changes by it: latents and real examples come from the beginning of streams of their own, so that
+-- Nothing of the run changes by it: latents, labels and real examples come from the beginning of streams of their own, so that
 -- they are the same ones each time, and after a break too.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local labels = require "ganlua.labels"
 local metrics = require "ganlua.metrics"
 local streams = require "ganlua.streams"
 
@@ -193,8 +194,9 @@ function measuring.add(run, row)
   run.measured = run.measured or {}
   if not run.measured[o] then run.measured = { [o] = real_of(o, seed, say("real", o.real_count or o.count)) } end
   local real = run.measured[o]
+  local plan = run.options.labels
   local generated = streams.with(seed, streams.number "measure", gather, o, o.count, function(n)
-    return core.no_grad(run.generate, run, run.options.latent(n))
+    return core.no_grad(run.generate, run, run.options.latent(n), plan and labels.draw(plan, n))
   end, say("generated", o.count))
   local all = {
     real = real.features, generated = generated.features, probabilities = generated.probabilities,

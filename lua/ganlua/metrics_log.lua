@@ -11,10 +11,10 @@ local plot = require "ganlua.plot"
 local metrics_log = {
   -- d_ and g_: the last move of the discriminator and of the generator in the iteration; a player that did not move has
   -- no columns, nor has a penalty where there is none. real, fake: mean scores; accuracy: the share of scores on the
-  -- discriminator's right side of 0.
+  -- discriminator's right side of 0; augment: the probability of gan.augment.ada's changes.
   columns = {
     "iteration", "d_loss", "g_loss", "real", "fake", "accuracy", "d_penalty", "g_penalty", "d_grad_norm",
-    "g_grad_norm", "seconds",
+    "g_grad_norm", "augment", "seconds",
   },
 }
 
@@ -131,6 +131,7 @@ function metrics_log.row(iteration, discriminator, generator, seconds)
     g_penalty = generator and generator.penalty,
     d_grad_norm = discriminator and discriminator.grad_norm,
     g_grad_norm = generator and generator.grad_norm,
+    augment = discriminator and discriminator.augment,
     seconds = seconds and math.floor(seconds * 1000 + 0.5) / 1000,
   }
 end

@@ -4,6 +4,8 @@
 --    that fails leaves networks, running statistics, random numbers and the place in the data as they were before.
 -- 2. Where both players move at once, both gradients are taken before either parameter is written.
 
+local augment = require "ganlua.augment"
+local batches = require "ganlua.batches"
 local core = require "ganlua.core"
 local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
@@ -48,6 +50,7 @@ local function slopes_of(self, s, due, batch)
     local added, measured
     if #due[name] > 0 then
       self.streams:enter "penalty"
+      at.mover = name
       added = penalties.total(due[name], at)
       self.streams:leave()
     end
@@ -69,7 +72,7 @@ local function slopes(self, s, due)
   for first = 1, s.batch, s.micro_batch do
     local count = math.min(s.micro_batch, s.batch - first + 1)
     local share = count / s.batch
-    local gradients, measured = slopes_of(self, s, due, evaluation.part(batch, self.pac, first, count))
+    local gradients, measured = slopes_of(self, s, due, batches.part(batch, self.pac, first, count))
     for _, name in ipairs(s.movers) do
       means[name] = means[name] or {}
       for key, value in pairs(measured[name]) do means[name][key] = (means[name][key] or 0) + share * value end
@@ -121,6 +124,9 @@ function moves.play(self, kind, overrides)
       players.step(player, s.optimizer[name], gradients[name], s.lr[name] and s.lr[name] * self.lr_scale)
       penalties.after(due[name], player.parameters)
     end
+  end
+  if s.augment and measured.discriminator then
+    measured.discriminator.augment = augment.adjust(s.augment, D, s.batch)
   end
   local _ <close> = whole()
   if self.ema and due.generator then follow(self, s.ema_decay) end

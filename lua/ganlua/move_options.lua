@@ -1,5 +1,6 @@
 --- What a move may be told, for a whole run or for itself alone, and what that comes to at one moment.
 
+local augment = require "ganlua.augment"
 local check = require "ganlua.check"
 local curve = require "ganlua.curve"
 local penalty = require "ganlua.penalty.define"
@@ -41,6 +42,10 @@ move_options.rows = {
   penalties = { is = is_penalties, wanted = "a list of penalties, such as { gan.penalty.r1{} }" },
   clip = curve.option { above = 0 },
   noise = curve.option { min = 0 },
+  augment = {
+    is = function(value) return value == false or augment.is(value) end,
+    wanted = "an augmentation such as gan.augment.ada{}, a function of a batch, or false",
+  },
   top_k = curve.option { above = 0, max = 1 },
   unroll = { type = "table" },
   ema = { type = "table" },
@@ -132,6 +137,7 @@ end
 ---@field ema_decay number?
 ---@field penalties ganlua.penalty[]
 ---@field clip table<string, number> by player: the greatest norm of its gradient
+---@field augment ganlua.augmentation|function|false|nil
 ---@field noise number by the clock of the discriminator where both move, as the loss
 ---@field top_k number
 ---@field unroll { steps: integer, optimizer: ganlua.optimizer, lr: number }?
@@ -168,6 +174,8 @@ local function settled(game, kind, given)
     for _, name in ipairs(s.movers) do s.clip[name] = s.told.clip end
   end
   s.micro_batch = math.min(given.micro_batch or usual.micro_batch or s.batch, s.batch)
+  s.augment = given.augment
+  if s.augment == nil then s.augment = usual.augment end
   s.reuse = given.reuse
   if s.reuse == nil then s.reuse = usual.reuse end
   s.reuse = s.reuse and kind ~= "both" and s.micro_batch == s.batch

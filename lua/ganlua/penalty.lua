@@ -7,9 +7,11 @@
 -- the penalty's name, so one that is written inline in a move is no fresh start. Norms of gradients are those of each
 -- sample, never of the batch. Below, E is the mean over the batch, D is the discriminator's raw score.
 
+local augment = require "ganlua.augment"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
+local is_module = require("ganlua.nn.state").is
 local define = require("ganlua.penalty.define").define
 
 local penalty = { define = define }
@@ -30,9 +32,15 @@ local function one_each(x)
   return core.rand(shape)
 end
 
+-- f of real or generated samples, and of their labels where the networks look at some.
+local function with_labels(f, x, labels)
+  if labels then return f(x, labels) end
+  return f(x)
+end
+
 -- E[(norm - target)^2], or E[max(0, norm - target)^2], of the slopes at u.
 local function slope_term(move, u, o)
-  local excess = slopes(move.discriminator(u), u):norm(2) - o.target
+  local excess = slopes(with_labels(move.discriminator, u, move.real_labels), u):norm(2) - o.target
   if o.one_sided then excess = core.relu(excess) end
   return excess:square():mean()
 end
@@ -46,7 +54,7 @@ end
 
 --- gradient_penalty{weight=10, target=1, one_sided=false}: weight * E[(|grad_u D(u)| - target)^2] at
 -- u = a*x + (1 - a)*G(z), a ~ U[0, 1] for each sample. Gulrajani 2017 (WGAN-GP). With one_sided, E[max(0, |...| -
--- target)^2]: only too steep is wrong. Petzka 2018 (WGAN-LP).
+-- target)^2]: only too steep is wrong. Petzka 2018 (WGAN-LP). Where D looks at labels, u has x's.
 penalty.gradient_penalty = define {
   name = "gradient_penalty", weight = 10, options = slope_options(),
   value = function(move, o)
@@ -85,16 +93,29 @@ penalty.drift = define {
   value = function(move) return move.real_scores:square():mean() end,
 }
 
---- consistency{weight=10, augment=}: weight * E[(D(x) - D(T(x)))^2], T the function augment(samples) -> samples. The
--- score should not change where the picture's meaning does not. CR-GAN, Zhang 2020.
+-- E[(D(x) - D(T(x)))^2].
+local function inconsistency(move, o, x, scores, labels)
+  local changed = core.no_grad(o.augment, x)
+  if not core.is_tensor(changed) then
+    check.fail("consistency: augment must return a tensor, got %s", check.describe(changed))
+  end
+  return (scores - with_labels(move.discriminator, changed, labels)):square():mean()
+end
+
+--- consistency{weight=10, augment=, fake=0}: weight * E[(D(x) - D(T(x)))^2], T an augmentation of gan.augment, or a
+-- function augment(samples) -> samples. The score should not change where the picture's meaning does not. CR-GAN, Zhang
+-- 2020. With fake = 1 the same, that many times, of generated samples (bCR-GAN, Zhao 2020).
 penalty.consistency = define {
-  name = "consistency", weight = 10, options = { augment = { type = "function", required = true } },
+  name = "consistency", weight = 10,
+  options = {
+    augment = { is = augment.is, wanted = "an augmentation such as gan.augment.diffaugment{}, or a function",
+      required = true },
+    fake = curve.option { min = 0, default = 0 },
+  },
   value = function(move, o)
-    local changed = core.no_grad(o.augment, move.real)
-    if not core.is_tensor(changed) then
-      check.fail("consistency: augment must return a tensor, got %s", check.describe(changed))
-    end
-    return (move.real_scores - move.discriminator(changed)):square():mean()
+    local real = inconsistency(move, o, move.real, move.real_scores, move.real_labels)
+    if (o.fake or 0) == 0 then return real end
+    return real + inconsistency(move, o, move.fake:detach(), move.fake_scores, move.fake_labels) * o.fake
   end,
 }
 
@@ -124,35 +145,74 @@ penalty.weight_clip = define {
 ---- Penalties on the generator -------------------------------------------------------------------------------------
 
 --- feature_matching{weight=1, features=}: weight * |E[features(x)] - E[features(G(z))]|^2 on the generator's loss;
--- features is a module, or any function of a batch: the discriminator without its last layer, say. Salimans 2016.
+-- features is a module, or any function of a batch (and its labels, where there are any): the discriminator without its
+-- last layer, say. Salimans 2016.
 penalty.feature_matching = define {
   name = "feature_matching", player = "generator", needs = "real",
   options = {
     features = {
-      is = function(value) return type(value) == "function" or type(value) == "table" and getmetatable(value) end,
+      is = function(value) return type(value) == "function" or is_module(value) end,
       wanted = "a module or a function", required = true,
     },
   },
   value = function(move, o)
-    local real = core.no_grad(o.features, move.real)
-    return (real:mean(1) - o.features(move.fake):mean(1)):square():sum()
+    local real = core.no_grad(with_labels, o.features, move.real, move.real_labels)
+    return (real:mean(1) - with_labels(o.features, move.fake, move.fake_labels):mean(1)):square():sum()
   end,
 }
 
 --- path_length{weight=2, decay=0.99}: weight * E[(|J^T y| - a)^2], added to the generator's loss: J is the generator's
 -- slope in the latent, y a random direction of unit variance per dimension over the root of a picture's area, a the
--- running mean of the norms: steps in the latent change pictures evenly. StyleGAN2, Karras 2020.
+-- running mean of the norms: steps in the latent change pictures evenly. StyleGAN2, Karras 2020. For a generator that
+-- is sequential{mapping, synthesis}, as there, give both: then the slope is taken in the styles between them, on a
+-- batch of its own, 1/shrink of the move's. shrink = 2.
 penalty.path_length = define {
   name = "path_length", weight = 2, player = "generator",
-  options = { decay = { type = "number", min = 0, below = 1, default = 0.99 } },
+  options = {
+    decay = { type = "number", min = 0, below = 1, default = 0.99 }, mapping = { is = is_module, wanted = "a module" },
+    synthesis = { is = is_module, wanted = "a module" },
+    shrink = { type = "integer", min = 1, default = 2 },
+  },
   value = function(move, o)
-    local shape = move.generated:shape()
+    local from, made = move.latent, move.generated
+    if (o.mapping == nil) ~= (o.synthesis == nil) then check.fail("path_length: wanted both mapping and synthesis") end
+    if o.mapping then
+      from = o.mapping(from:narrow(1, 1, math.max(1, #from // o.shrink)))
+      made = o.synthesis(from)
+    end
+    local shape = made:shape()
     local area = #shape == 4 and shape[2] * shape[3] or 1
-    local projected = (move.generated * core.randn(shape)):sum() / math.sqrt(area)
-    local lengths = slopes(projected, move.latent):norm(2)
+    local projected = (made * core.randn(shape)):sum() / math.sqrt(area)
+    local lengths = slopes(projected, from):norm(2)
     local memory, mean = move.memory, lengths:mean():item()
     memory.mean = (memory.mean or 0) * o.decay + mean * (1 - o.decay)
     return (lengths - memory.mean):square():mean()
+  end,
+}
+
+---- A classifier beside the discriminator --------------------------------------------------------------------------
+
+-- -log softmax of each sample's own class, averaged over those that have a label.
+local function class_term(scores, labels)
+  local own = core.eq(labels:reshape(labels:numel(), 1), core.arange(0, scores:shape()[2], 1))
+  return -core.where(own, core.log_softmax(scores, 2), 0):sum() / math.max(1, own:sum():item())
+end
+
+--- auxiliary_classifier{weight=1, fake=true, generator=1}: the discriminator also tells classes apart: it gives 1 + K
+-- numbers a sample, its score and one for each class. weight * (E[-log p(class | x)] + E[-log p(class | G(z, class))])
+-- on the discriminator's loss, generator * weight * E[-log p(class | G(z, class))] on the generator's. With
+-- fake = false the discriminator learns classes from real samples alone. AC-GAN, Odena 2017.
+penalty.auxiliary_classifier = define {
+  name = "auxiliary_classifier", player = "both",
+  options = { fake = { type = "boolean", default = true }, generator = curve.option { min = 0, default = 1 } },
+  value = function(move, o)
+    if not move.fake_class_scores then
+      check.fail("auxiliary_classifier: the discriminator must give 1 + classes numbers a sample, its score and one "
+        .. "for each class, and the generator look at labels")
+    end
+    if move.mover == "generator" then return class_term(move.fake_class_scores, move.fake_labels) * o.generator end
+    local real = class_term(move.real_class_scores, move.real_labels)
+    return o.fake and real + class_term(move.fake_class_scores, move.fake_labels) or real
   end,
 }
 

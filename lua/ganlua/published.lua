@@ -4,6 +4,7 @@
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local generate = require "ganlua.generate"
+local labels = require "ganlua.labels"
 local nn_module = require "ganlua.nn.module"
 local streams = require "ganlua.streams"
 
@@ -19,10 +20,11 @@ local networks = {}
 local drawn
 
 --- gan.publish: lets the program sample a network by this name. `latent`: how many numbers one sample is made of, from
---- which latents of a standard normal are drawn.
+--- which latents of a standard normal are drawn. For a network that looks at labels, `label` is the one that all
+--- samples have, or `classes` how many there are, of which each sample's is drawn.
 ---@param name string
 ---@param network ganlua.module? nil takes the name away
----@param options { latent: integer }
+---@param options { latent: integer, label: integer?, classes: integer? }
 function published.publish(name, network, options)
   if type(name) ~= "string" then check.fail("publish: the name must be a string, got %s", check.describe(name)) end
   if network == nil then
@@ -30,9 +32,22 @@ function published.publish(name, network, options)
     return
   end
   if not nn_module.is(network) then check.fail("publish: wanted a module, got %s", check.describe(network)) end
-  local given = check.options("publish", options or {}, { latent = { type = "integer", min = 1, required = true } })
-  local size = given.latent
-  networks[name] = { network = network, size = size, latent = function(n) return core.randn(n, size) end }
+  local given = check.options("publish", options or {}, {
+    latent = { type = "integer", min = 1, required = true }, label = { type = "integer", min = 0 },
+    classes = { type = "integer", min = 1 },
+  })
+  local size, label, classes = given.latent, given.label, given.classes
+  local told, wanted = label ~= nil or classes ~= nil, labels.taken_by(network)
+  if told and not wanted then check.fail("publish: the %s looks at no labels", network.kind) end
+  if wanted and not told then
+    check.fail("publish: the %s looks at labels: option 'label' says which, or 'classes' how many there are",
+      network.kind)
+  end
+  networks[name] = {
+    network = network, size = size, latent = function(n) return core.randn(n, size) end,
+    label = label and function(n) return core.full({ n }, label) end
+      or classes and function(n) return labels.draw({ classes = classes }, n) end,
+  }
 end
 
 local function names()
@@ -51,15 +66,22 @@ local function find(name)
   end
   local run = published.latest
   if not run then check.fail("sample: no run has begun, and no name is given") end
-  return { network = run.ema or run.generator, latent = run.options.latent, size = run.options.latent_text }
+  local plan = run.options.labels
+  return {
+    network = run.ema or run.generator, latent = run.options.latent, size = run.options.latent_text,
+    label = plan and function(n) return labels.draw(plan, n) end,
+  }
 end
 
-local function draw(latent, n)
+-- n latents, or those that are given, and labels where the network looks at them.
+local function draw(found, n, z)
+  if z and not found.label then return z end
   local _ <close> = streams.guard()
   core.set_random(drawn or { seed = core.get_random().seed, stream = streams.number "sample", position = 0 })
-  local z = latent(n)
+  z = z or found.latent(n)
+  local drawn_labels = found.label and found.label(n)
   drawn = core.get_random()
-  return z
+  return z, drawn_labels
 end
 
 --- n samples of a network, or of the last run's generator (its average where there is one).
@@ -69,7 +91,7 @@ end
 ---@return ganlua.tensor
 function published.sample(name, n, z)
   local found = find(name)
-  return core.no_grad(generate, found.network, z or core.no_grad(draw, found.latent, n))
+  return core.no_grad(function() return generate(found.network, draw(found, n, z)) end)
 end
 
 --- The shape of one sample, and the numbers of its latent (0 where a function draws them).

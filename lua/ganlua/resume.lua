@@ -40,7 +40,8 @@ function resume.snapshot(self)
       streams = played.streams:state(),
       data = played.data.state and played.data:state() or nil,
       shown = played.shown and {
-        latent_at = played.shown.latent_at, network_at = played.shown.network_at, batch = played.shown.batch,
+        latent_at = played.shown.latent_at, label_at = played.shown.label_at,
+        network_at = played.shown.network_at, batch = played.shown.batch,
       },
       state = self.state,
       history = file and { size = file.size, start = played.recorder.start } or nil,

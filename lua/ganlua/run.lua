@@ -40,7 +40,7 @@ local function settings_of(given)
   return {
     loss = given.loss, batch = given.batch, micro_batch = given.micro_batch, reuse = given.reuse,
     penalties = given.penalties, clip = given.clip, noise = given.noise, top_k = given.top_k, unroll = given.unroll,
-    ema = given.ema,
+    ema = given.ema, augment = given.augment,
   }
 end
 
@@ -72,6 +72,7 @@ function Run.new(given, prepare)
     pac = given.pac,
     data = given.data.reader and given.data:reader() or given.data,
     latent = given.latent,
+    labels = given.labels,
     seed = given.seed,
     ema = self.ema,
     state = self.state,
@@ -79,7 +80,7 @@ function Run.new(given, prepare)
     after_iteration = function() self:after_iteration() end,
     after_recall = function() self:after_recall() end,
   }
-  self.grid_latents = streams.with(given.seed, streams.number "grid", given.latent, given.sample.count)
+  self.grid = self:make_grid()
   return self
 end
 
@@ -88,6 +89,7 @@ function Run:configure()
   local given = self.options
   self.game:configure {
     settings = settings_of(given), optimizer = given.optimizer, pac = given.pac, latent = given.latent,
+    labels = given.labels,
   }
 end
 
@@ -182,7 +184,7 @@ function Run:stop(sick)
     self:write_checkpoint()
   end
   local _ <close> = streams.guard()
-  self:draw(core.no_grad(self.generate, self, self.grid_latents), nil)
+  self:draw(self:grid_samples(), nil)
 end
 
 -- Ends the files that grow, and lets another run have the folder.

@@ -7,6 +7,7 @@ local checkpoint = require "ganlua.checkpoint"
 local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
 local generate = require "ganlua.generate"
+local labels = require "ganlua.labels"
 local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
@@ -21,21 +22,29 @@ function Output:moment()
   return ("%d %d %d"):format(self.game.iteration, players.discriminator.moves, players.generator.moves)
 end
 
--- Samples for given latents, of the average where there is one.
-function Output:generate(z)
-  return generate(self.ema or self.generator, z)
+-- Samples for given latents (and labels, of a game that has them), of the average where there is one.
+function Output:generate(z, classes)
+  return generate(self.ema or self.generator, z, classes)
 end
 
---- New samples: from the moving average where there is one, in eval mode, without a graph.
+--- New samples: from the moving average where there is one, in eval mode, without a graph. `label`, of a game with
+--- labels: the one that all have (a number, or the name of a class), or a list of n; without it they are drawn.
+---
+---     run:sample(8, { label = 3 })
 ---@param n integer
+---@param options? { label: any }
 ---@return ganlua.tensor n x shape
-function Output:sample(n)
+function Output:sample(n, options)
   n = math.tointeger(n) or n
   if math.type(n) ~= "integer" or n < 1 then
     check.fail("run:sample: wanted a positive integer, got %s", check.describe(n))
   end
+  local plan = self.options.labels
+  local label = check.options("run:sample", options, { label = { is = function() return true end } }).label
+  if label ~= nil and not plan then check.fail("run:sample: option 'label': the generator looks at no labels") end
   local _ <close> = self.game.streams:within "sample"
-  return core.no_grad(self.generate, self, self.options.latent(n))
+  local z = self.options.latent(n)
+  return core.no_grad(self.generate, self, z, plan and labels.chosen(plan, "run:sample", n, label))
 end
 
 -- Draws samples into the file of an iteration; returns its path. Samples that are no pictures (points, say) have none.
@@ -43,16 +52,34 @@ function Output:draw(samples, iteration)
   local shape = samples:shape()
   if not self.folder or #shape ~= 4 or shape[4] ~= 1 and shape[4] ~= 3 then return nil end
   local path = run_folder.sample_path(self.folder, iteration)
-  require("ganlua.image").grid(samples):save(path)
+  require("ganlua.image").grid(samples, { columns = self.grid.columns }):save(path)
   return path
 end
 
--- The same latents each time, so that pictures of different iterations can be compared. Samples that are no pictures
--- are handed to on.sample alone.
+-- The same latents each time, so that pictures of different iterations can be compared; with labels, one class a row
+-- and one latent a column.
+function Output:make_grid()
+  local given = self.options
+  local grid, plan = { columns = 8 }, given.labels
+  streams.with(given.seed, streams.number "grid", function()
+    if plan then
+      grid.latents, grid.labels, grid.columns = labels.grid(plan, given.latent, given.sample.count)
+    else
+      grid.latents = given.latent(given.sample.count)
+    end
+  end)
+  return grid
+end
+
+function Output:grid_samples()
+  return core.no_grad(self.generate, self, self.grid.latents, self.grid.labels)
+end
+
+-- Writes the picture of samples. Samples that are no pictures are handed to on.sample alone.
 function Output:write_samples()
   local _ <close> = streams.guard()
   self.sampled = self:moment()
-  local samples = core.no_grad(self.generate, self, self.grid_latents)
+  local samples = self:grid_samples()
   self.options.on.sample(self, samples, self:draw(samples, self.game.iteration))
   return samples
 end

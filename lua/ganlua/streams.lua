@@ -14,7 +14,7 @@ local streams = {}
 -- Purposes lie 2^40 apart: a purpose may use the numbers after its own for sub-streams (epochs, batches).
 local purposes = {
   "weights", "order", "points", "data", "latent", "network", "grid", "sample", "noise", "penalty", "schedule", "inside",
-  "example", "measure", "features",
+  "example", "measure", "features", "label", "balanced", "augment",
 }
 local number_of = {}
 for i, purpose in ipairs(purposes) do number_of[purpose] = i << 40 end

@@ -1,11 +1,12 @@
 --- gan.train and gan.trainer: what they take, checked before anything is written, and networks that fit the data.
 
+local batches = require "ganlua.batches"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
 local data = require "ganlua.data"
-local evaluation = require "ganlua.evaluation"
 local fingerprint = require "ganlua.fingerprint"
+local labels = require "ganlua.labels"
 local measuring = require "ganlua.measuring"
 local metrics_log = require "ganlua.metrics_log"
 local move_options = require "ganlua.move_options"
@@ -34,6 +35,10 @@ local rows = move_options.rows
 ---@field generator ganlua.module
 ---@field discriminator ganlua.module
 ---@field latent integer|function numbers of a standard normal, or function(n) -> tensor
+---@field labels { drawn: "data"|"balanced"|nil, dropout: number?, classes: integer? }? for networks that look at labels
+--- (nn.conditional_batch_norm, nn.projection): how the generator's are drawn (as often as in the data, or all alike),
+--- the probability that a network is told "no label" instead (one class more, the last), and how many classes there are
+--- where neither the data nor the networks say so
 ---@field loss table see gan.loss
 ---@field micro_batch integer? so many samples are computed at a time, and the gradients of a batch added up: the same
 --- result in less memory, but for what looks at a batch as a whole (batch norm, losses on pairs, top_k, unroll)
@@ -45,6 +50,7 @@ local rows = move_options.rows
 ---@field optimizer { generator: ganlua.optimizer?, discriminator: ganlua.optimizer? }? adam{} where nothing is said
 ---@field schedule function see gan.schedule
 ---@field batch integer? 64
+---@field augment ganlua.augmentation|function|nil all that the discriminator is shown goes through it: see gan.augment
 ---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that the
 --- discriminator is shown
 ---@field pac integer? 1; so many samples are packed for one score, along the last dimension (PacGAN, Lin 2018)
@@ -63,7 +69,7 @@ local rows = move_options.rows
 ---@field checkpoint { every: integer?, keep: integer?, best: string|function|nil }? written every 1000 iterations; the
 --- last 2 are kept, and where `best` says what is measured, the best one: a column of metrics.jsonl of which more is
 --- better ("accuracy") or less ("-g_loss"), or a function(run) that returns a number, of which more is better
----@field sample { every: integer?, count: integer? }?
+---@field sample { every: integer?, count: integer? }? a picture of so many samples; with labels, one class a row
 ---@field measure { every: integer, features: any, metrics: table?, count: integer?, real: any }? how good the samples
 --- are, in the lines of metrics.jsonl of every so many iterations. features: of gan.features, a module, or a
 --- function(examples) -> n x d; without them the examples themselves are compared. metrics = { "frechet", "kid" }: also
@@ -82,6 +88,7 @@ local spec = {
   generator = { is = nn_module.is, wanted = "a module", required = true },
   discriminator = { is = nn_module.is, wanted = "a module", required = true },
   latent = { is = is_latent, wanted = "a positive integer or a function(n) -> tensor", required = true },
+  labels = { type = "table" },
   loss = { is = rows.loss.is, wanted = rows.loss.wanted, required = true },
   penalties = { is = rows.penalties.is, wanted = rows.penalties.wanted, default = {} },
   optimizer = { type = "table", default = {} },
@@ -91,6 +98,7 @@ local spec = {
   reuse = { type = "boolean", default = false },
   clip = rows.clip,
   noise = curve.option { min = 0, default = 0 },
+  augment = rows.augment,
   top_k = curve.option { above = 0, max = 1, default = 1 },
   pac = { type = "integer", min = 1, default = 1 },
   unroll = { type = "table" },
@@ -134,7 +142,7 @@ local function checked(options)
   })
   given.sample = check.options("train: sample", given.sample, {
     every = { type = "integer", min = 1, default = 500 },
-    count = { type = "integer", min = 1, default = 64 },
+    count = { type = "integer", min = 1 }, -- 64; with labels, 8 of each class
   })
   local callback = { type = "function", default = function() end }
   given.on = check.options("train: on", given.on,
@@ -154,19 +162,24 @@ end
 
 -- Builds both networks on one latent batch of two, and checks that they fit each other and the data.
 local function build(given)
-  local G, D = given.generator, given.discriminator
+  local G, D, plan = given.generator, given.discriminator, given.labels
   local z = given.latent(2)
   if not core.is_tensor(z) then check.fail("train: latent(2) must return a tensor, got %s", check.describe(z)) end
-  G:build(z)
+  local labels_of_two = plan and core.zeros { 2 } -- of class 0
+  G:build(z, labels_of_two)
   local made, real = check.shape_text(G.output_shape), check.shape_text(given.data:shape())
   if made ~= real then
     check.fail("train: the generator makes samples of shape %s, those of the data are %s", made, real)
   end
-  D:build(evaluation.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac))
-  local score = 1
-  for _, size in ipairs(D.output_shape) do score = score * size end
-  if score ~= 1 then
-    check.fail("train: the discriminator must give one score a sample, got %s", check.shape_text(D.output_shape))
+  D:build(batches.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac),
+    plan and plan.discriminator and labels_of_two or nil)
+  local shape, score = D.output_shape, 1
+  for _, size in ipairs(shape) do score = score * size end
+  if plan and #shape == 1 and score == 1 + plan.classes and given.pac == 1 then
+    plan.class_scores = true
+  elseif score ~= 1 then
+    check.fail("train: the discriminator must give one score a sample%s, got %s", plan
+      and (", or %d with those of an auxiliary classifier"):format(1 + plan.classes) or "", check.shape_text(shape))
   end
 end
 
@@ -180,10 +193,14 @@ local function config_of(given)
   return {
     name = given.name, script = arg and arg[0], seed = given.seed,
     data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
+    labels = given.labels and {
+      classes = given.labels.classes, drawn = given.labels.drawn, dropout = given.labels.dropout,
+    },
     micro_batch = given.micro_batch, reuse = given.reuse, clip = given.clip,
     generator = tostring(given.generator), discriminator = tostring(given.discriminator),
     loss = printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k, pac = given.pac,
-    unroll = given.unroll, schedule = schedule.describe(given.schedule), ema = given.ema,
+    augment = given.augment and printed(given.augment) or nil, unroll = given.unroll,
+    schedule = schedule.describe(given.schedule), ema = given.ema,
     optimizer = {
       generator = printed(given.optimizer.generator), discriminator = printed(given.optimizer.discriminator),
     },
@@ -209,6 +226,8 @@ end
 local function prepared(options, seed)
   local given = checked(options)
   given.seed = seed or given.seed
+  given.labels = labels.plan(given)
+  given.sample.count = given.sample.count or given.labels and labels.grid_count(given.labels) or 64
   streams.with(given.seed, streams.number "weights", build, given)
   given.config, given.fingerprint = describe(given)
   return given

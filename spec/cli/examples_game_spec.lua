@@ -1,13 +1,14 @@
--- The examples about schedules, as a user runs them: what they print, and the pictures they write.
+-- The examples about schedules and labels, as a user runs them: what they print, and the pictures they write.
 
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)")
 local shell = dofile(folder .. "shell.lua")
+local gan = require "ganlua"
 
-local function run(name, settings)
+local function run(name, settings, ...)
   local out = shell.folder()
   local words = { "--out", out }
   for _, text in ipairs(settings) do table.move({ "--set", text }, 1, 2, #words + 1, words) end
-  words[#words + 1] = folder .. "../../examples/" .. name
+  table.move({ folder .. "../../examples/" .. name, ... }, 1, 1 + select("#", ...), #words + 1, words)
   local result = shell.run_ganlua(words, { cwd = ".", timeout = 300 })
   assert.equal("", result.err)
   assert.equal(0, result.code)
@@ -60,5 +61,40 @@ describe("examples/grow.lua", function()
       assert.matches("^\137PNG", shell.read(("%s/grow/samples/%06d.png"):format(out, iteration)))
     end
     shell.remove(out)
+  end)
+end)
+
+describe("examples/conditional.lua", function()
+  it("draws one class a row, and the class that it is asked for", function()
+    local printed, out = run("conditional.lua", { "iterations=2", "sample=K" })
+    assert.matches("64 samples of class K: " .. out .. "/conditional/K.png", printed, 1, true)
+    for _, name in ipairs { "K.png", "samples/000002.png" } do
+      assert.matches("^\137PNG", shell.read(out .. "/conditional/" .. name))
+    end
+    shell.remove(out)
+  end)
+end)
+
+describe("examples/cifar.lua", function()
+  it("trains on a folder of colour pictures in classes, one class a row", function()
+    local pictures = shell.folder()
+    for _, class in ipairs { "cat", "dog" } do
+      assert(os.execute(("mkdir '%s/%s'"):format(pictures, class)))
+      for i = 1, 4 do
+        gan.image.save(gan.rand(16, 16, 3) * 2 - 1, ("%s/%s/%d.png"):format(pictures, class, i))
+      end
+    end
+    local printed, out = run("cifar.lua", { "iterations=3", "width=2", "batch=4", "augment=ada" }, pictures)
+    assert.matches("8 pictures in 2 classes, 16x16x3", printed, 1, true)
+    local shape = gan.image.load(out .. "/cifar/samples/000003.png"):shape()
+    assert.same({ 2 * 18 + 2, 8 * 18 + 2, 3 }, shape)
+    shell.remove(out)
+    shell.remove(pictures)
+  end)
+
+  it("says what it wants", function()
+    local result = shell.run_ganlua({ folder .. "../../examples/cifar.lua" }, { cwd = "." })
+    assert.equal(1, result.code)
+    assert.matches("which pictures? ganlua examples/cifar.lua PATH", result.err, 1, true)
   end)
 end)

@@ -171,7 +171,7 @@ describe("the REPL on a terminal", function()
   it("greets, completes with Tab, and keeps a history", function()
     if shell.run({ "script", "-qec", "true", "/dev/null" }).code ~= 0 then pending("no pseudo-terminals here") end
     local home = shell.folder()
-    local result = types("'a' .. 'b'\nprint(gan.nn.max_po\t == nil, gan.to_nc\t ~= nil)", home)
+    local result = types("'a' .. 'b'\nprint(gan.nn.max_un\t == nil, gan.to_nc\t ~= nil)", home)
     assert.equal(0, result.code)
     assert.matches("ganlua %d+%.%d+", result.out)
     assert.matches("\nab\r?\n", result.out)

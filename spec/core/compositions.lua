@@ -207,11 +207,39 @@ return function(core, gan)
   penalty_group("lecam", {}, { decay = 1 }, { real = 0.5, fake = -0.25 })
   penalty_group("path_length", {}, { decay = 1 }, { mean = 0.5 })
   penalty_group("consensus", {}, {}, nil, 3)
+  group("penalty.auxiliary_classifier", {
+    { label = "by scores", inputs = { numbers({3, 4}, 38), numbers({3, 4}, 39) }, call = function(real, fake)
+      local move = { mover = "discriminator", real_class_scores = real, fake_class_scores = fake,
+        real_labels = core.tensor{0, 3, 4}, fake_labels = core.tensor{2, 2, 1} }
+      return gan.penalty.auxiliary_classifier{}.value(move, { fake = true, generator = 1 })
+    end },
+  })
   group("penalty.feature_matching", {
     { label = "by samples", inputs = { small_game[2] }, call = function(fake)
       local move = { real = core.tensor(small_game[1].plain), fake = fake }
       return gan.penalty.feature_matching { features = core.tanh }.value(move, { features = core.tanh })
     end },
+  })
+
+  -- ---- Augmentations ----
+
+  -- The same random numbers each time: what is drawn is a constant, what is done with pictures is differentiated.
+  local function augmented(augmentation)
+    return function(x)
+      core.set_random { seed = 5, stream = 0, position = 0 }
+      return augmentation(core.tanh(x))
+    end
+  end
+  group("augment.diffaugment", {
+    { label = "colour", inputs = { numbers({2, 2, 2, 3}, 60) },
+      call = augmented(gan.augment.diffaugment{translation = 0, cutout = 0}) },
+    { label = "all", inputs = { numbers({2, 4, 4, 1}, 61) },
+      call = augmented(gan.augment.diffaugment{translation = 0.25, cutout = 0.3}) },
+  })
+  group("augment.ada", {
+    { label = "colour", inputs = { numbers({2, 2, 2, 3}, 62) },
+      call = augmented(gan.augment.ada{p = 1, blit = false, geometric = false}) },
+    { label = "all", inputs = { numbers({2, 3, 3, 1}, 63) }, call = augmented(gan.augment.ada{p = 1, noise = true}) },
   })
 
   -- ---- Fused against composed ----
@@ -286,6 +314,26 @@ return function(core, gan)
     local layer = gan.nn[make[1]](make[2])
     group("nn." .. make[1], { { label = "pictures", inputs = { samples }, call = function(x) return layer(x) end } })
   end
+  group("nn.max_pool", { { label = "pictures", inputs = { numbers({1, 4, 5, 2}, 40) },
+    call = function(x) return gan.nn.max_pool{kernel = 2}(core.tanh(x)) end } })
+
+  -- Layers with parameters, by input, by what stands beside it and by parameters.
+  local function layer_group(name, layer, beside, inputs, parameters)
+    layer:build(inputs[1].shape, beside and core.zeros(beside))
+    local count = #inputs
+    for _, each in ipairs(parameters) do inputs[#inputs + 1] = each end
+    group("nn." .. name, { { label = "by input and parameters", inputs = inputs, call = function(...)
+      return layer:with({ table.unpack({ ... }, count + 1) })(table.unpack({ ... }, 1, count))
+    end } })
+  end
+  local function weight(seed, shape) return numbers(shape or {1, 1, 2, 1}, seed, 0.75) end
+  layer_group("self_attention", gan.nn.self_attention{reduce = 2}, nil, { numbers({1, 2, 2, 2}, 41, 0.75) },
+    { values(0.75), weight(42), weight(43), weight(44), weight(45, {1, 1, 1, 2}) })
+  layer_group("modulated_conv2d", gan.nn.modulated_conv2d{out = 2, kernel = 3}, { 2, 2 },
+    { numbers({2, 2, 2, 1}, 46), numbers({2, 2}, 47) },
+    { weight(48, {3, 3, 1, 2}), values(0.25, -0.5), weight(49, {2, 1}), values(1.25) })
+  layer_group("equalized", gan.nn.equalized{gan.nn.linear{out = 2}, gain = 2, rate = 0.5}, nil,
+    { numbers({2, 3}, 50) }, { weight(51, {3, 2}), values(0.5, 1) })
 
   return groups
 end

@@ -3,7 +3,7 @@
 
 local gan = require "ganlua"
 local core = require "ganlua.core"
-local evaluation = require "ganlua.evaluation"
+local batches = require "ganlua.batches"
 local nn, loss, penalty, schedule = gan.nn, gan.loss, gan.penalty, gan.schedule
 
 local function refuses(text, f, ...)
@@ -351,12 +351,12 @@ end)
 describe("pac", function()
   it("packs m samples to one, along the last dimension", function()
     local points = gan.tensor { { 1, 2 }, { 3, 4 }, { 5, 6 }, { 7, 8 } }
-    assert.same({ { 1, 2, 3, 4 }, { 5, 6, 7, 8 } }, evaluation.packed(points, 2):totable())
+    assert.same({ { 1, 2, 3, 4 }, { 5, 6, 7, 8 } }, batches.packed(points, 2):totable())
     local pictures = gan.arange(1, 13, 1):reshape(2, 2, 3, 1)
-    local packed = evaluation.packed(pictures, 2)
+    local packed = batches.packed(pictures, 2)
     assert.same({ 1, 2, 3, 2 }, packed:shape())
     assert.same({ { 1, 7 }, { 2, 8 }, { 3, 9 } }, packed[1][1]:totable())
-    assert.equal(points, evaluation.packed(points, 1))
+    assert.equal(points, batches.packed(points, 1))
   end)
 
   it("gives one score a pack", function()

@@ -41,14 +41,15 @@ for _, file in ipairs { "layers", "more_layers" } do
     for _, case in ipairs(reference(file)) do
       it(case.name, function()
         local m, x = case.make(gan.nn), tensor(case.input)
-        m:build(x)
+        local beside = case.beside and tensor(case.beside)
+        m:build(x, beside)
         local state = tensors(case.parameters)
         for name, value in pairs(tensors(case.buffers)) do state[name] = value end
         for name, value in pairs(m:state()) do state[name] = state[name] or value end
         m:load_state(state)
         m[case.mode](m)
 
-        local y = m(x)
+        local y = m(x, beside)
         check("the result", y, case.output)
 
         local targets, names = {}, {}

@@ -37,6 +37,7 @@ local function listen(f, ...)
   return assert(ok and result, result), table.concat(said)
 end
 
+gan.seed(1) -- whatever specs before this one drew
 local pictures = core.rand(32, 4, 4, 1) * 2 - 1
 
 local function options(out, schedule, changes)
@@ -154,6 +155,23 @@ describe("a run that was cut off and is unchanged", function()
           nn.spectral_norm(nn.linear { out = 8 }), nn.batch_norm {}, nn.relu {}, nn.dropout { p = 0.2 },
           nn.spectral_norm(nn.linear { out = 16 }), nn.reshape { 4, 4, 1 }, nn.tanh {},
         } }
+      end)
+    end)
+
+  it("ends with the bytes of the uncut one: labels, dropped or drawn again, and an augmentation that follows D",
+    function()
+      survives_every_cut(gan.schedule.alternate { generator = 2, iterations = 15 }, function()
+        return {
+          data = gan.data.tensor(pictures, core.arange(0, 32, 1):clamp(0, 2)):balanced(), reuse = true,
+          labels = { dropout = 0.3 }, augment = gan.augment.ada { speed = 0.2, every = 3, noise = true, cutout = true },
+          penalties = { gan.penalty.auxiliary_classifier {} },
+          generator = nn.sequential {
+            nn.concat_embedding { classes = 4, dim = 3 }, nn.linear { out = 8 },
+            nn.conditional_batch_norm { classes = 4 }, nn.relu {}, nn.linear { out = 16 }, nn.reshape { 4, 4, 1 },
+          },
+          discriminator = nn.sequential { nn.flatten {}, nn.spectral_norm(nn.linear { out = 6 }), nn.leaky_relu {},
+            nn.linear { out = 4 } },
+        }
       end)
     end)
 

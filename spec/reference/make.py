@@ -118,18 +118,21 @@ def kernel(w):
 layers = []
 
 
-def layer(name, make, x, call, parameters=None, buffers=None, mode="train", differentiable=True):
-    """One case: `call(x, p, b)` computes with dicts of parameters and buffers, and leaves in b what buffers become."""
+def layer(name, make, x, call, parameters=None, buffers=None, mode="train", differentiable=True, beside=None):
+    """One case: `call(x, p, b)` computes with dicts of parameters and buffers, and leaves in b what buffers become.
+    With `beside` (labels, a style) the layer is called with that too, and the call is call(x, p, b, beside)."""
     parameters, buffers = parameters or {}, buffers or {}
     before = {key: b.clone() for key, b in buffers.items()}
     leaves = [t.clone().requires_grad_() for t in parameters.values()]
     inputs = x.clone().requires_grad_(differentiable)
-    y = call(inputs, dict(zip(parameters, leaves)), buffers)
+    y = call(inputs, dict(zip(parameters, leaves)), buffers, *([] if beside is None else [beside]))
     upstream = rand(*y.shape)
     targets = leaves + ([inputs] if differentiable else [])
     grads = backward(y, upstream, targets)
     case = {"name": name, "make": Lua("function(nn)\n      return %s\n    end" % make), "mode": mode, "input": x,
             "output": y, "grad_output": upstream}
+    if beside is not None:
+        case["beside"] = beside
     if differentiable:
         case["grad_input"] = grads[-1]
     if parameters:
@@ -585,6 +588,63 @@ def make_more_layers():
         return torch.cat([x, torch.stack(each * 2).reshape(4, 1, 1, 1).expand(4, 2, 2, 1)], 3)
 
     layer("minibatch_stddev", "nn.minibatch_stddev{group = 2}", rand(4, 2, 2, 3), deviations)
+
+    for text, size, k in (("", (2, 4, 6, 2), 2), (" that leaves a rest", (1, 7, 5, 3), 3)):
+        layer("max_pool" + text, "nn.max_pool{kernel = %d}" % k, rand(*size),
+              lambda x, p, b: nhwc(F.max_pool2d(nchw(x), k)))
+    ties = rand(1, 4, 4, 1).round()
+    layer("max_pool of equal numbers", "nn.max_pool{kernel = 2}", ties, lambda x, p, b: nhwc(F.max_pool2d(nchw(x), 2)))
+
+    def attention(x, p, b):
+        """Written with columns of pixels, as the paper has it: s_ij = f(x_i)' g(x_j), a softmax over i."""
+        f, g, h = (F.conv2d(nchw(x), kernel(p[n + ".weight"])).flatten(2) for n in ("key", "query", "value"))
+        beta = torch.softmax(f.transpose(1, 2) @ g, 1)
+        seen = (h @ beta).reshape(x.shape[0], -1, *x.shape[1:3])
+        return x + p["gamma"] * nhwc(F.conv2d(seen, kernel(p["out.weight"])))
+
+    for text, make, c in (("", "nn.self_attention{reduce = 2}", 2), (" of few channels", "nn.self_attention{}", 1)):
+        weights = {n + ".weight": rand(1, 1, 4, c) for n in ("query", "key", "value")}
+        layer("self_attention" + text, make, rand(2, 3, 2, 4), attention,
+              {"gamma": rand(1), **weights, "out.weight": rand(1, 1, c, 4)})
+
+    labels = tensor([2, 0, 2])
+
+    def conditional(x, p, b, y):
+        z = nhwc(F.batch_norm(nchw(x), b["running_mean"], b["running_var"], None, None, True, 0.1, 1e-5))
+        pick = y.long()
+        return z * p["weight"][pick][:, None, None] + p["bias"][pick][:, None, None]
+
+    layer("conditional_batch_norm", "nn.conditional_batch_norm{classes = 3}", rand(3, 2, 2, 2), conditional,
+          {"weight": rand(3, 2), "bias": rand(3, 2)}, {"running_mean": rand(2), "running_var": rand(2, low=0.5, high=2)},
+          beside=labels)
+    layer("projection", "nn.projection{classes = 3}", rand(3, 4),
+          lambda x, p, b, y: F.linear(x, p["psi.weight"].t(), p["psi.bias"])
+          + (F.embedding(y.long(), p["embed.weight"]) * x).sum(1, True),
+          {"psi.weight": rand(4, 1), "psi.bias": rand(1), "embed.weight": rand(3, 4)}, beside=labels)
+    layer("concat_embedding", "nn.concat_embedding{classes = 3, dim = 2}", rand(3, 4),
+          lambda x, p, b, y: torch.cat([x, F.embedding(y.long(), p["weight"])], 1), {"weight": rand(3, 2)}, beside=labels)
+
+    def modulated(demodulate, k):
+        def call(x, p, b, w):
+            """StyleGAN2's own way: a weight for each picture, all in one grouped convolution."""
+            n, h, wide, c = x.shape
+            s = w @ (p["style.weight"] / math.sqrt(w.shape[1])) + p["style.bias"]
+            weight = kernel(p["weight"])[None] / math.sqrt(k * k * c) * s[:, None, :, None, None]
+            if demodulate:
+                weight = weight * torch.rsqrt(weight.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8)
+            out = weight.shape[1]
+            y = F.conv2d(nchw(x).reshape(1, n * c, h, wide), weight.flatten(0, 1), padding=k // 2, groups=n)
+            return nhwc(y.reshape(n, out, h, wide)) + p["bias"]
+        return call
+
+    for demodulate, k in ((True, 3), (False, 1)):
+        layer("modulated_conv2d%s" % ("" if demodulate else " without demodulation"),
+              "nn.modulated_conv2d{out = 3, kernel = %d, demodulate = %s}" % (k, "true" if demodulate else "false"),
+              rand(2, 3, 4, 2), modulated(demodulate, k),
+              {"weight": rand(k, k, 2, 3), "bias": rand(3), "style.weight": rand(4, 2), "style.bias": rand(2)},
+              beside=rand(2, 4))
+    layer("equalized linear", "nn.equalized{nn.linear{out = 2}, gain = 1.5, rate = 0.1}", rand(3, 4),
+          lambda x, p, b: x @ (p["weight"] * (1.5 * 0.1 / 2)) + p["bias"] * 0.1, {"weight": rand(4, 2), "bias": rand(2)})
 
 
 make_layers()

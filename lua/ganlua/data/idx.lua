@@ -56,6 +56,7 @@ function idx.open(images, labels)
       return core.pictures(pixels, offset, shape, indices, 2 / 255, -1),
         labels and core.labels(label_bytes, label_offset, indices) or nil
     end,
+    labels_at = labels and function(indices) return core.labels(label_bytes, label_offset, indices) end,
   }
 end
 

@@ -25,6 +25,7 @@ local function mixture(name, list, std)
     name = name,
     count = math.huge,
     example_shape = { 2 },
+    kinds = #list,
     centres = centres,
     std = std,
     draw = function(first, n)
@@ -69,6 +70,7 @@ function points.spiral(arms, std)
     name = ("spiral of %d"):format(arms),
     count = math.huge,
     example_shape = { 2 },
+    kinds = arms,
     std = std,
     draw = function(first, n)
       return streams.with(core.get_random().seed, streams.number("points", first), draw_spiral, arms, std, n)

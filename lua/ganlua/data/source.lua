@@ -16,7 +16,9 @@ local source = { Source = Source }
 --- Makes a data set of `count` examples. `read(indices)` returns the examples at those places (a tensor of numbers
 --- from 1) and their labels, if there are any.
 --- `prefetch(indices)`, where there is one, is told what will be wanted next. `draw(first, n)` stands for `read` where
---- count is math.huge.
+--- count is math.huge; `kinds` is how many classes it draws alike. Where labels can be had without the examples,
+--- `labels` is a tensor of all, or labels_at(indices) gives some. `places(set, first, n)` stands for the shuffled
+--- order.
 ---@param fields { name: string, count: number, example_shape: integer[], read: function, classes: string[]? }
 function source.new(fields)
   fields.position = 0
@@ -47,8 +49,9 @@ end
 
 local function read(self, first, n)
   if self.count == math.huge then return self.draw(first, n) end
-  local examples, labels = self.read(places(self, first, n))
-  if self.prefetch then self.prefetch(places(self, first + n, n)) end -- most readers go on with the next batch
+  local order = self.places or places
+  local examples, labels = self.read(order(self, first, n))
+  if self.prefetch then self.prefetch(order(self, first + n, n)) end -- most readers go on with the next batch
   return examples, labels
 end
 
@@ -90,7 +93,7 @@ function Source:slice(first, last)
   if not whole or first < 1 or last < first or last > self.count then
     check.fail("data:slice: %s to %s is not inside 1 to %d", tostring(first), tostring(last), self.count)
   end
-  return source.new {
+  local part = source.new {
     name = ("%s, %d to %d"):format(self.name, first, last),
     count = last - first + 1,
     example_shape = self.example_shape,
@@ -98,7 +101,28 @@ function Source:slice(first, last)
     labels = self.labels and self.labels:narrow(1, first, last - first + 1),
     read = function(indices) return self.read(indices + (first - 1)) end,
     prefetch = self.prefetch and function(indices) self.prefetch(indices + (first - 1)) end,
+    labels_at = self.labels_at and function(indices) return self.labels_at(indices + (first - 1)) end,
   }
+  return self.places and part:balanced() or part
+end
+
+--- How often each class comes, by label + 1; nil where there are no labels.
+---@return integer[]?
+function Source:class_counts()
+  return require("ganlua.data.classes").counts(self)
+end
+
+--- The same examples in an order that has each class equally often.
+---@return ganlua.data.source
+function Source:balanced()
+  return require("ganlua.data.classes").balanced(self)
+end
+
+--- The examples of one class alone, named by its label or its name.
+---@param class integer|string
+---@return ganlua.data.source
+function Source:only(class)
+  return require("ganlua.data.classes").only(self, class)
 end
 
 --- How far the set was read: what a checkpoint keeps.

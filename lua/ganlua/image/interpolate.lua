@@ -30,17 +30,18 @@ local function angles_of(a, b)
 end
 
 --- What a generator makes on the way from latents to others: a row for each of n, from left to right. Options: steps =
---- 8, pictures in a row, both ends included; way = "spherical" or "linear".
+--- 8, pictures in a row, both ends included; way = "spherical" or "linear"; label, of a generator that looks at labels.
 ---@param network ganlua.module run.ema or run.generator, for example
 ---@param from ganlua.tensor n x latent
 ---@param to ganlua.tensor n x latent
----@param options? { steps: integer?, way: "spherical"|"linear"|nil }
+---@param options? { steps: integer?, way: "spherical"|"linear"|nil, label: integer? }
 ---@return ganlua.tensor pictures n * steps x H x W x C, row by row
 ---@return integer steps
 return function(network, from, to, options)
   local given = check.options("image.interpolate", options, {
     steps = { type = "integer", min = 2, default = 8 },
     way = { type = "string", choices = { "spherical", "linear" }, default = "spherical" },
+    label = { type = "integer", min = 0 },
   })
   if not state.is(network) then
     check.fail("image.interpolate: wanted a network, got %s%s", check.describe(network),
@@ -56,6 +57,7 @@ return function(network, from, to, options)
     for step = 0, given.steps - 1 do
       columns[step + 1] = between(from, to, step / (given.steps - 1), angles):reshape(a[1], 1, a[2])
     end
-    return generate(network, core.concat(columns, 2):reshape(a[1] * given.steps, a[2]))
+    local n = a[1] * given.steps
+    return generate(network, core.concat(columns, 2):reshape(n, a[2]), given.label and core.full({ n }, given.label))
   end), given.steps
 end

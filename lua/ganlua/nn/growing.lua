@@ -58,11 +58,11 @@ local function smaller(self, stage, x)
 end
 
 -- Every stage, so that all are built; and that they fit.
-local function build(self, shape, go)
+local function build(self, go, shape, ...)
   local _ <close> = self:modes()
   self:eval()
   local wanted
-  for i, y in ipairs(go(self, core.zeros(shape))) do
+  for i, y in ipairs(go(core.zeros(shape), ...)) do
     local text = check.shape_text(y:shape())
     wanted = wanted or text
     if text ~= wanted then self:fail("stage %d makes %s, and stage 1 %s: they must agree", i, text, wanted) end
@@ -83,23 +83,23 @@ end
 layers.growing_generator = module.define("growing_generator", {
   arguments = arguments_of "growing_generator", options = options, setup = setup,
 
-  build = function(self, shape)
-    build(self, shape, function(_, x)
+  build = function(self, ...)
+    build(self, function(x, ...)
       local samples = {}
       for i = 1, self.grows do
-        x = self["block" .. i](x)
-        samples[i] = larger(self, i, self["head" .. i](x))
+        x = self["block" .. i](x, ...)
+        samples[i] = larger(self, i, self["head" .. i](x, ...))
       end
       return samples
-    end)
+    end, ...)
   end,
 
-  forward = function(self, x)
+  forward = function(self, x, ...)
     local stage, weight = progress_of(self)
-    for i = 1, stage - 1 do x = self["block" .. i](x) end
-    local y = larger(self, stage, self["head" .. stage](self["block" .. stage](x)))
+    for i = 1, stage - 1 do x = self["block" .. i](x, ...) end
+    local y = larger(self, stage, self["head" .. stage](self["block" .. stage](x, ...), ...))
     if weight == 1 then return y end
-    return larger(self, stage - 1, self["head" .. stage - 1](x)) * (1 - weight) + y * weight
+    return larger(self, stage - 1, self["head" .. stage - 1](x, ...)) * (1 - weight) + y * weight
   end,
 
   describe = function() return "growing_generator" end,
@@ -111,23 +111,23 @@ layers.growing_generator = module.define("growing_generator", {
 layers.growing_discriminator = module.define("growing_discriminator", {
   arguments = arguments_of "growing_discriminator", options = options, setup = setup,
 
-  build = function(self, shape)
-    build(self, shape, function(_, x)
+  build = function(self, ...)
+    build(self, function(x, ...)
       local scores = {}
       for i = 1, self.grows do
-        local y = self["head" .. i](smaller(self, i, x))
-        for below = i, 1, -1 do y = self["block" .. below](y) end
+        local y = self["head" .. i](smaller(self, i, x), ...)
+        for below = i, 1, -1 do y = self["block" .. below](y, ...) end
         scores[i] = y
       end
       return scores
-    end)
+    end, ...)
   end,
 
-  forward = function(self, x)
+  forward = function(self, x, ...)
     local stage, weight = progress_of(self)
-    local y = self["block" .. stage](self["head" .. stage](smaller(self, stage, x)))
-    if weight < 1 then y = self["head" .. stage - 1](smaller(self, stage - 1, x)) * (1 - weight) + y * weight end
-    for below = stage - 1, 1, -1 do y = self["block" .. below](y) end
+    local y = self["block" .. stage](self["head" .. stage](smaller(self, stage, x), ...), ...)
+    if weight < 1 then y = self["head" .. stage - 1](smaller(self, stage - 1, x), ...) * (1 - weight) + y * weight end
+    for below = stage - 1, 1, -1 do y = self["block" .. below](y, ...) end
     return y
   end,
 

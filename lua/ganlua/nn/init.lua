@@ -16,7 +16,7 @@ local nn = {
 
 for _, family in ipairs {
   "container", "linear", "conv", "norm", "sample_norm", "spectral_norm", "activation", "maxout", "shape", "resample",
-  "dropout", "growing", "minibatch", "conditional",
+  "dropout", "growing", "minibatch", "conditional", "attention", "style",
 } do
   for name, constructor in pairs(require("ganlua.nn." .. family)) do nn[name] = constructor end
 end

@@ -2,8 +2,8 @@
 -- inferred at the first call, are drawn then.
 --
 -- What changes: every "weight" of two dimensions or more (linear, convolutions, embedding); the bias beside it becomes
--- 0. Normalisation layers keep their ones and zeros. The last dimension of a weight is its output and the one before
--- its input (of a transposed convolution: as PyTorch counts it, the other way round).
+-- 0. Normalisation layers keep their ones and zeros, conditional ones too. The last dimension of a weight is its output
+-- and the one before its input (of a transposed convolution: as PyTorch counts it, the other way round).
 
 local core = require "ganlua.core"
 local check = require "ganlua.check"
@@ -45,7 +45,7 @@ local function apply(where, m, draw)
   if not state.is(m) then check.fail("nn.init.%s: wanted a module, got %s", where, check.describe(m)) end
   local function start(part)
     local weight, bias = part.weight, part.bias
-    if not core.is_tensor(weight) or #weight:shape() < 2 then return end
+    if not core.is_tensor(weight) or #weight:shape() < 2 or part.definition.own_start then return end
     weight:copy_(draw(weight:shape(), weight))
     if core.is_tensor(bias) then bias:fill_(0) end
   end

@@ -94,14 +94,14 @@ end
 
 ---- Calls ---------------------------------------------------------------------------------------------------
 
--- Makes the parameters, for inputs of this shape, if that has not happened yet.
-local function prepare(self, shape)
+-- Makes the parameters, for inputs of this shape (and what is beside them), if that has not happened yet.
+local function prepare(self, shape, ...)
   if self.built then return end
   for _, group in ipairs { "parameters", "buffers" } do -- left by a build that failed half-way
     for _, key in ipairs(self.parts[group]) do self[key] = nil end
     self.parts[group] = {}
   end
-  core.no_grad(self.definition.build, self, shape)
+  core.no_grad(self.definition.build, self, shape, ...)
   self.built = true
   if self.initializer then core.no_grad(self.initializer, self) end
 end
@@ -144,7 +144,7 @@ module.run = run
 local function call(self, x, ...)
   if not core.is_tensor(x) then self:fail("wanted a tensor, got %s", check.describe(x)) end
   local _ <close> = not self.output_shape and undo_on_error(self) or nil
-  if not self.built then prepare(self, x:shape()) end
+  if not self.built then prepare(self, x:shape(), ...) end
   local y = run(self, self.definition.forward, x, ...)
   if not self.output_shape then
     if not core.is_tensor(y) then self:fail("forward must return a tensor, got %s", check.describe(y)) end
@@ -210,15 +210,19 @@ local specification = {
   build = { type = "function", default = function() end },
   forward = { type = "function", required = true },
   describe = { type = "function", default = described },
+  labels = { type = "boolean", default = false },
+  own_start = { type = "boolean", default = false },
   joins = { type = "function", default = function() return false end },
   joined = { type = "function" },
 }
 
 --- Defines a kind of module and returns its constructor.
 --
--- options: what it takes, rows as in check.options. build(self, shape): makes parameters with
+-- options: what it takes, rows as in check.options. build(self, shape, ...): makes parameters with
 -- self:parameter(name, tensor) and self:buffer(name, tensor), for inputs of that shape. forward(self, x, ...).
--- And where needed: setup(self) adds children with self:child(name, module) when it is constructed;
+-- And where needed: setup(self) adds children with self:child(name, module) when it is constructed; labels = true: it
+-- is called with labels, forward(self, x, labels), and so is the network in a game; own_start = true: gan.nn.init
+-- leaves its weights as build made them;
 -- joins(self, joint) tells whether the layer can do a resampling beside it in the same operation, joined(self, x,
 -- joint) does both (see ganlua.nn.join); arguments(...) makes the table of options from what the constructor was given;
 -- describe(self) -> one line.

@@ -3,6 +3,7 @@
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
+local is_module = require("ganlua.nn.state").is
 
 local penalty = {}
 
@@ -14,11 +15,17 @@ local penalty = {}
 
 --- What a penalty's function sees of a move.
 ---@class ganlua.penalty_move
----@field discriminator fun(x: ganlua.tensor): ganlua.tensor
+---@field mover "discriminator"|"generator" whose loss it is
+---@field discriminator fun(x: ganlua.tensor, labels: ganlua.tensor?): ganlua.tensor scores; with labels where the game
+--- has some
 ---@field real? ganlua.tensor as the discriminator saw them: with noise, packed; for the generator where needed
 ---@field fake ganlua.tensor the same of the generated
 ---@field real_scores? ganlua.tensor
 ---@field fake_scores ganlua.tensor
+---@field real_labels? ganlua.tensor where the discriminator looks at labels, or tells classes apart
+---@field fake_labels? ganlua.tensor what the generator was asked for
+---@field real_class_scores? ganlua.tensor N x classes, of a discriminator that tells classes apart
+---@field fake_class_scores? ganlua.tensor
 ---@field latent ganlua.tensor what the generator was given
 ---@field generated ganlua.tensor what it made
 ---@field losses? { discriminator: ganlua.tensor, generator: ganlua.tensor } where the definition needs them
@@ -42,7 +49,8 @@ local metatable = { __name = "ganlua.penalty" }
 function metatable.__tostring(self)
   local texts = {}
   for name, value in pairs(self.options) do
-    texts[#texts + 1] = ("%s=%s"):format(name, type(value) == "number" and ("%g"):format(value) or tostring(value))
+    local text = type(value) == "number" and ("%g"):format(value) or is_module(value) and value.kind or tostring(value)
+    texts[#texts + 1] = ("%s=%s"):format(name, text)
   end
   table.sort(texts)
   return ("%s{%s}"):format(self.name, table.concat(texts, ", "))

@@ -1,0 +1,193 @@
+--- A move's batch: real examples, latents, labels, and what the discriminator is shown of samples.
+--
+-- Every purpose draws from a random stream of its own (see streams.lua).
+
+local augment = require "ganlua.augment"
+local check = require "ganlua.check"
+local core = require "ganlua.core"
+local labels = require "ganlua.labels"
+local players = require "ganlua.player"
+
+local batches = {}
+
+-- Real examples and, where the networks look at labels, theirs.
+local function real_batch(game, n)
+  local streams, plan = game.streams, game.labels
+  streams:enter "data"
+  local images, classes = game.data:batch(n)
+  streams:leave()
+  if not core.is_tensor(images) then
+    check.fail("data:batch(%d) must return a tensor, got %s", n, check.describe(images))
+  end
+  if not plan or not (plan.discriminator or plan.class_scores) then return images end
+  if not core.is_tensor(classes) or #classes:shape() ~= 1 or #classes ~= n then
+    check.fail("data:batch(%d) must return %d labels too, which the discriminator looks at, got %s", n, n,
+      check.describe(classes))
+  end
+  check.labels(("data:batch(%d)"):format(n), classes, plan.classes)
+  streams:enter "label"
+  classes = labels.dropped(plan, classes)
+  streams:leave()
+  return images, classes
+end
+
+local function latent_batch(game, n)
+  game.streams:enter "latent"
+  local z = game.latent(n)
+  game.streams:leave()
+  return z
+end
+
+-- What the generator is asked for; nil where it does not look at labels.
+local function label_batch(game, n)
+  local plan = game.labels
+  if not plan then return nil end
+  game.streams:enter "label"
+  local drawn = labels.dropped(plan, labels.draw(plan, n))
+  game.streams:leave()
+  return drawn
+end
+
+---- What the discriminator is shown -------------------------------------------------------------------------------
+
+--- Packs m samples to one (PacGAN, Lin 2018), along the last dimension: n x H x W x C to n/m x H x W x mC.
+---@param x ganlua.tensor
+---@param m integer n is a multiple of it
+---@return ganlua.tensor
+function batches.packed(x, m)
+  if m == 1 then return x end
+  local shape, apart, order = x:shape(), {}, { 1 }
+  if #shape == 1 then return x:reshape(shape[1] // m, m) end
+  apart[1], apart[2] = shape[1] // m, m
+  for i = 2, #shape do apart[i + 1] = shape[i] end
+  for i = 3, #shape do order[#order + 1] = i end
+  order[#order + 1], order[#order + 2] = 2, #shape + 1
+  shape[1], shape[#shape] = shape[1] // m, shape[#shape] * m
+  return x:reshape(apart):permute(order):reshape(shape)
+end
+
+--- What the discriminator is shown of samples: augmented, with instance noise, packed.
+---@param game ganlua.game
+---@param s ganlua.move_settings
+---@param x ganlua.tensor
+---@return ganlua.tensor
+function batches.shown(game, s, x)
+  if s.augment then
+    game.streams:enter "augment"
+    x = augment.apply(s.augment, game.players.discriminator, x)
+    game.streams:leave()
+  end
+  if s.noise > 0 then
+    game.streams:enter "noise"
+    x = x + core.randn(x:shape()) * s.noise
+    game.streams:leave()
+  end
+  return batches.packed(x, game.pac)
+end
+
+--- What the generator makes of a batch.
+---@param G ganlua.module
+---@param batch { latent: ganlua.tensor, labels: ganlua.tensor? }
+---@return ganlua.tensor
+function batches.generated(G, batch)
+  if batch.labels then return G(batch.latent, batch.labels) end
+  return G(batch.latent)
+end
+
+---- Samples that are used again ------------------------------------------------------------------------------------
+
+-- A move of the discriminator alone may leave what it was shown to the generator's next move, with its graph. Where a
+-- run goes on between the two, only the places in the streams are left, and the generator's buffers as they were: then
+-- the same samples are made once more.
+
+--- What a move leaves: where the streams of the latents, labels and of the network were, the generator's buffers before
+--- it made samples (spectral norm's vectors move on by that, and the samples depend on them), and what came of them.
+---@class ganlua.shown
+---@field latent_at integer
+---@field label_at integer
+---@field network_at integer
+---@field batch integer
+---@field buffers ganlua.tensor[]
+---@field latent ganlua.tensor?
+---@field labels ganlua.tensor?
+---@field generated ganlua.tensor? with its graph
+
+-- Makes shown samples once more; the buffers have moved on by them already.
+local function made_again(game, left)
+  local player, streams = game.players.generator, game.streams
+  local kept, mark = players.exchange_buffers(player, left.buffers), streams:mark()
+  streams:go("latent", left.latent_at)
+  streams:go("label", left.label_at or 0)
+  streams:go("network", left.network_at)
+  left.latent, left.labels = latent_batch(game, left.batch), label_batch(game, left.batch)
+  streams:enter "network"
+  left.generated = batches.generated(player.module, left)
+  streams:leave()
+  streams:back(mark)
+  players.exchange_buffers(player, kept)
+end
+
+-- The samples that are there for a move of the generator, if they are.
+local function left_for(game, s, due)
+  local left = game.shown
+  if not s.reuse or due.discriminator or not left or left.batch ~= s.batch then return nil end
+  game.shown = nil -- the move uses up their graph
+  if not left.generated then made_again(game, left) end
+  return left
+end
+
+---- A move's batch ------------------------------------------------------------------------------------------------
+
+---@class ganlua.batch
+---@field latent ganlua.tensor
+---@field labels ganlua.tensor? what the generator is asked for
+---@field generated ganlua.tensor? where the samples are there already
+---@field real ganlua.tensor? as the discriminator is shown them
+---@field real_labels ganlua.tensor? where the discriminator looks at labels
+---@field latent_at integer? where the streams were, for a move whose samples may be used again
+---@field label_at integer?
+
+--- Draws a move's batch.
+---@param game ganlua.game
+---@param s ganlua.move_settings
+---@param due table<string, table[]> the penalties that the move computes, by player
+---@param wants_real boolean
+---@return ganlua.batch
+function batches.draw(game, s, due, wants_real)
+  local real, real_labels
+  if wants_real then
+    real, real_labels = real_batch(game, s.batch)
+    real = batches.shown(game, s, real)
+  end
+  local left = left_for(game, s, due)
+  if left then
+    return {
+      latent = left.latent, labels = left.labels, generated = left.generated, real = real, real_labels = real_labels,
+    }
+  end
+  local latent_at, label_at = s.reuse and game.streams:place "latent", s.reuse and game.streams:place "label"
+  return {
+    latent = latent_batch(game, s.batch), labels = label_batch(game, s.batch), real = real, real_labels = real_labels,
+    latent_at = latent_at, label_at = label_at,
+  }
+end
+
+local function narrow(tensor, first, count)
+  return tensor and tensor:narrow(1, first, count)
+end
+
+--- Some of a batch's samples, whole packs of them.
+---@param batch ganlua.batch
+---@param pac integer
+---@param first integer
+---@param count integer
+---@return ganlua.batch
+function batches.part(batch, pac, first, count)
+  return {
+    latent = batch.latent:narrow(1, first, count), labels = narrow(batch.labels, first, count),
+    real = narrow(batch.real, (first - 1) // pac + 1, count // pac),
+    real_labels = narrow(batch.real_labels, first, count),
+  }
+end
+
+return batches

@@ -1,0 +1,143 @@
+--- gan.recipe.stylegan2_small{size=, channels=3, latent=128, style=128, layers=4, base=2048, most=128}: Karras 2020
+-- without its large sizes: a mapping network, a generator of modulated convolutions with skips to the picture, a
+-- residual discriminator, and the path length penalty. Stage i, of (4 * 2^i)^2 pixels where the size is a power of 2,
+-- has base/(4 * 2^i) channels, `most` at most; the paper's configuration F is latent = 512, style = 512, layers = 8,
+-- base = 32768 (16384 for 256 pixels), most = 512. Left out: style mixing. Pictures are made larger by bilinear
+-- interpolation, which is the paper's filter there, and smaller by means over 2 x 2 pixels, where the paper's filter is
+-- twice as wide.
+
+local core = require "ganlua.core"
+local loss = require "ganlua.loss"
+local nn = require "ganlua.nn"
+local optim = require "ganlua.optim"
+local penalty = require "ganlua.penalty"
+local stages = require "ganlua.recipe.stages"
+
+-- A leaky ReLU of slope 0.2 leaves this share of the size of its inputs: layers before one make up for it.
+local GAIN <const> = 2 ^ 0.5
+
+-- A picture of `size` x `size` and `channels` that is trained, whatever the input: N x H x W x C.
+local constant = nn.define("constant", {
+  options = { size = { type = "integer", required = true }, channels = { type = "integer", required = true } },
+  build = function(self)
+    self:parameter("value", core.randn { 1, self.options.size, self.options.size, self.options.channels })
+  end,
+  forward = function(self, w)
+    local shape = self.value:shape()
+    shape[1] = #w
+    return self.value:expand(shape)
+  end,
+})
+
+-- A modulated convolution with noise and activation: m(x, w).
+local styled = nn.define("styled_conv", {
+  options = { out = { type = "integer", required = true }, up = { type = "boolean", default = false } },
+  setup = function(self)
+    if self.options.up then self:child("up", nn.upsample { mode = "bilinear" }, "") end
+    self:child("conv", nn.modulated_conv2d { out = self.options.out, kernel = 3, bias = false }, "conv")
+    self:child("noise", nn.pixel_noise {}, "noise")
+  end,
+  build = function(self) self:parameter("bias", core.zeros { self.options.out }) end,
+  forward = function(self, x, w)
+    if self.up then x = self.up(x) end
+    return core.leaky_relu(self.noise(self.conv(x, w)) + self.bias, 0.2) * GAIN
+  end,
+})
+
+-- Styles to pictures: each stage adds to the picture of the one below, made twice as large.
+local synthesis = nn.define("synthesis", {
+  options = { stages = { type = "table", required = true }, pictures = { type = "integer", required = true } },
+  setup = function(self)
+    local list = self.options.stages
+    self:child("start", constant { size = list[1].size, channels = list[1].channels })
+    for i, stage in ipairs(list) do
+      if i > 1 then self:child("up" .. i, styled { out = stage.channels, up = true }) end
+      self:child("conv" .. i, styled { out = stage.channels })
+      self:child("picture" .. i, nn.modulated_conv2d { out = self.options.pictures, kernel = 1, demodulate = false })
+    end
+    self:child("larger", nn.upsample { mode = "bilinear" })
+  end,
+  forward = function(self, w)
+    local x, picture = self.start(w), nil
+    for i = 1, #self.options.stages do
+      if i > 1 then x = self["up" .. i](x, w) end
+      x = self["conv" .. i](x, w)
+      local more = self["picture" .. i](x, w)
+      picture = picture and self.larger(picture) + more or more
+    end
+    return picture
+  end,
+  describe = function() return "synthesis" end,
+})
+
+local function mapping(o)
+  local layers = { nn.pixel_norm {} }
+  for _ = 1, o.layers do
+    layers[#layers + 1] = nn.equalized { nn.linear { out = o.style }, rate = 0.01, gain = GAIN }
+    layers[#layers + 1] = nn.leaky_relu {}
+  end
+  return nn.sequential(layers)
+end
+
+-- A discriminator's block: half the size; the sum of two paths is as large as each of them.
+local function block(from, to)
+  return nn.residual {
+    main = nn.sequential {
+      nn.equalized { nn.conv2d { out = from, kernel = 3, pad = 1 }, gain = GAIN }, nn.leaky_relu {},
+      nn.equalized { nn.conv2d { out = to, kernel = 3, pad = 1 } }, nn.avg_pool { kernel = 2 }, nn.leaky_relu {},
+    },
+    skip = nn.sequential {
+      nn.equalized { nn.conv2d { out = to, kernel = 1, bias = false }, gain = 0.5 ^ 0.5 }, nn.avg_pool { kernel = 2 },
+    },
+  }
+end
+
+local function discriminator(list)
+  local layers = {
+    nn.equalized { nn.conv2d { out = list[#list].channels, kernel = 1 }, gain = GAIN }, nn.leaky_relu {},
+  }
+  for i = #list, 2, -1 do layers[#layers + 1] = block(list[i].channels, list[i - 1].channels) end
+  local last = list[1].channels
+  table.move({
+    nn.minibatch_stddev { group = 4 },
+    nn.equalized { nn.conv2d { out = last, kernel = 3, pad = 1 }, gain = GAIN }, nn.leaky_relu {}, nn.flatten {},
+    nn.equalized { nn.linear { out = last }, gain = GAIN }, nn.leaky_relu {}, nn.equalized { nn.linear { out = 1 } },
+  }, 1, 7, #layers + 1, layers)
+  return nn.sequential(layers)
+end
+
+return {
+  options = {
+    latent = { type = "integer", min = 1, default = 128 },
+    style = { type = "integer", min = 1, default = 128 },
+    layers = { type = "integer", min = 1, default = 4 },
+    base = { type = "integer", min = 1, default = 2048 },
+    most = { type = "integer", min = 1, default = 128 },
+  },
+
+  make = function(o)
+    local smallest, sizes = stages("recipe.stylegan2_small", o.size)
+    table.insert(sizes, 1, smallest)
+    local list = {}
+    for i, size in ipairs(sizes) do
+      list[i] = { size = size, channels = math.max(1, math.min(o.most, o.base // (2 << i))) }
+    end
+    local mapped, drawn = mapping(o), synthesis { stages = list, pictures = o.channels }
+    return {
+      source = "Karras 2020, Analyzing and improving the image quality of StyleGAN",
+      generator = nn.sequential { mapped, drawn },
+      discriminator = discriminator(list),
+      latent = o.latent, batch = 32, moves = { discriminator = 1, generator = 1 },
+      loss = loss.nonsaturating {}, ema = { decay = 0.998 },
+      penalties = {
+        penalty.r1 { weight = 1, every = 16 },
+        penalty.path_length { every = 4, mapping = mapped, synthesis = drawn },
+      },
+      -- The optimisers of a player whose penalty comes each k-th move alone: StyleGAN2's, appendix B.
+      optimizer = {
+        generator = optim.adam { lr = 2e-3 * 4 / 5, betas = { 0, 0.99 ^ (4 / 5) } },
+        discriminator = optim.adam { lr = 2e-3 * 16 / 17, betas = { 0, 0.99 ^ (16 / 17) } },
+      },
+    }
+  end,
+}

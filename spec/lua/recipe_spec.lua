@@ -1,0 +1,207 @@
+-- gan.recipe: shapes and parameter counts of the papers, and that each trains. ./dev recipes trains 200 iterations, and
+-- looks at the larger networks in the paper's width, not a quarter of it.
+
+local gan = require "ganlua"
+local core = require "ganlua.core"
+local nn = gan.nn
+
+local long = os.getenv "GANLUA_LONG_SPECS" ~= nil
+local iterations, w = long and 200 or 3, long and 64 or 16
+
+local function refuses(text, f, ...)
+  local ok, message = pcall(f, ...)
+  assert.is_false(ok, "no error; wanted: " .. text)
+  assert.matches(text, message, 1, true)
+end
+
+local function count(network)
+  local total = 0
+  for _, parameter in ipairs(network:parameters()) do total = total + parameter:numel() end
+  return total
+end
+
+-- The sides and channels of a sequence's pictures, each once: "4x4x512 8x8x256 ...".
+local function pictures(network)
+  local list, last = {}, nil
+  for i = 1, network.options.count do
+    local shape = network[i].output_shape
+    local text = #shape == 3 and table.concat(shape, "x")
+    if text and text ~= last then list[#list + 1] = text end
+    last = text or last
+  end
+  return table.concat(list, " ")
+end
+
+-- The same from sides and channels in widths: stages { 6, 8, 12, 4 }.
+local function stages(numbers)
+  local list = {}
+  for i = 1, #numbers, 2 do list[#list + 1] = ("%dx%dx%d"):format(numbers[i], numbers[i], numbers[i + 1] * w) end
+  return table.concat(list, " ")
+end
+
+-- Parameters of a convolution with a bias, and of a residual block with a 1x1 skip.
+local function conv(kernel, from, to) return kernel * kernel * from * to + to end
+local function block(from, to) return conv(3, from, to) + conv(3, to, to) + conv(1, from, to) end
+
+describe("gan.recipe.dcgan", function()
+  it("has the shapes of the paper's figure, and at half the width the parameters of PyTorch's example", function()
+    local G, D = gan.recipe.dcgan { size = 64 }:built()
+    assert.equal(3576704, count(G))
+    assert.equal(2765568, count(D))
+    G = gan.recipe.dcgan { size = 64, width = 128 }:built()
+    assert.equal("1x1x100 4x4x1024 8x8x512 16x16x256 32x32x128 64x64x3", pictures(G))
+  end)
+end)
+
+describe("gan.recipe.sngan_resnet", function()
+  it("has the networks of the table for CIFAR-10", function()
+    local G, D = gan.recipe.sngan_resnet { size = 32 }:built()
+    assert.equal("4x4x256 8x8x256 16x16x256 32x32x256 32x32x3", pictures(G))
+    assert.equal("16x16x128 8x8x128", pictures(D))
+    local norms = 3 * 2 * 2 * 256 + 2 * 256
+    assert.equal(128 * 4096 + 4096 + 3 * block(256, 256) + norms + conv(3, 256, 3), count(G))
+    assert.equal(block(3, 128) + block(128, 128) + 2 * 2 * conv(3, 128, 128) + 128 + 1, count(D))
+  end)
+
+  it("has those of the table for STL-10", function()
+    local G, D = gan.recipe.sngan_resnet { size = 48, width = w }:built()
+    assert.equal(stages { 6, 8, 12, 4, 24, 2, 48, 1 } .. " 48x48x3", pictures(G))
+    assert.equal(stages { 24, 1, 12, 2, 6, 4, 3, 8, 3, 16 }, pictures(D))
+    local downs = block(3, w) + block(w, 2 * w) + block(2 * w, 4 * w) + block(4 * w, 8 * w) + block(8 * w, 16 * w)
+    assert.equal(downs + 16 * w + 1, count(D))
+    assert.equal(128 * 36 * 8 * w + 36 * 8 * w + block(8 * w, 4 * w) + block(4 * w, 2 * w) + block(2 * w, w)
+      + 2 * (8 + 4 + 4 + 2 + 2 + 1 + 1) * w + conv(3, w, 3), count(G))
+  end)
+
+  it("has, with classes, their normalisations and the projection", function()
+    local G, D = gan.recipe.sngan_resnet { size = 32, classes = 10 }:built()
+    local plain_G, plain_D = gan.recipe.sngan_resnet { size = 32 }:built()
+    assert.equal(9 * (3 * 2 * 2 * 256 + 2 * 256), count(G) - count(plain_G))
+    assert.equal(10 * 128, count(D) - count(plain_D))
+  end)
+end)
+
+describe("gan.recipe.sagan", function()
+  it("has the networks of the paper at 128 pixels, with attention at 32", function()
+    local G, D = gan.recipe.sagan { size = 128, classes = 5, width = w }:built()
+    assert.equal(stages { 4, 16, 8, 16, 16, 8, 32, 4, 64, 2, 128, 1 } .. " 128x128x3", pictures(G))
+    assert.equal(stages { 64, 1, 32, 2, 16, 4, 8, 8, 4, 16 }, pictures(D))
+    assert.equal("self_attention", G[6].kind)
+    assert.same({ 32, 32, 4 * w }, G[6].output_shape)
+    assert.equal("self_attention", D[3].kind)
+    assert.same({ 32, 32, 2 * w }, D[3].output_shape)
+    local function attention(c) return 4 * c * c // 8 + 1 end
+    assert.equal(block(3, w) + block(w, 2 * w) + attention(2 * w) + block(2 * w, 4 * w) + block(4 * w, 8 * w)
+      + block(8 * w, 16 * w) + 2 * conv(3, 16 * w, 16 * w) + 16 * w + 1 + 5 * 16 * w, count(D))
+    local norms = (16 + 16 + 16 + 8 + 8 + 4 + 4 + 2 + 2 + 1 + 1) * w
+    assert.equal(128 * 16 * 16 * w + 16 * 16 * w + block(16 * w, 16 * w) + block(16 * w, 8 * w)
+      + block(8 * w, 4 * w) + attention(4 * w) + block(4 * w, 2 * w) + block(2 * w, w) + 5 * 2 * norms + conv(3, w, 3),
+      count(G))
+  end)
+end)
+
+describe("gan.recipe.stylegan2_small", function()
+  it("has, with the paper's widths, the parameters of StyleGAN2 for 256 pixels", function()
+    local G, D = gan.recipe.stylegan2_small {
+      size = 256, latent = 512, style = 512, layers = 8, base = 16384, most = 512,
+    }:built()
+    assert.equal(24767458, count(G))
+    assert.equal(24001089, count(D))
+    assert.same({ 256, 256, 3 }, G.output_shape)
+    assert.equal("256x256x64 128x128x128 64x64x256 32x32x512 16x16x512 8x8x512 4x4x512 4x4x513 4x4x512", pictures(D))
+  end)
+
+  it("makes its pictures from the styles: another style is another picture, and each stage adds to it", function()
+    local G = gan.recipe.stylegan2_small { size = 16, base = 64, most = 16, latent = 8, style = 8 }:built()
+    local z = gan.randn(2, 8)
+    local y = G(z)
+    assert.is_true((y[1] - y[2]):abs():max():item() > 1e-3)
+    assert.same(y:totable(), G(z):totable()) -- in eval there is no chance
+    local names = 0
+    for name in pairs(G:named_parameters()) do names = names + (name:find "^2%.picture%d%.weight$" and 1 or 0) end
+    assert.equal(3, names)
+  end)
+end)
+
+describe("a recipe", function()
+  it("prints its networks and what goes with them", function()
+    local text = tostring(gan.recipe.sngan_resnet { size = 28, channels = 1, classes = 36, width = 4 })
+    for _, wanted in ipairs { "sngan_resnet: Miyato 2018", "generator, of 128 numbers and a label", "28x28x1",
+      "conditional_batch_norm{classes=36}", "spectral_norm(conv2d{kernel=3, out=8, pad=1})",
+      "projection{classes=36, spectral=true}", "loss hinge{margin=1}, batch 64",
+      "moves in an iteration: discriminator 5, generator 1" } do
+      assert.matches(wanted, text, 1, true)
+    end
+  end)
+
+  it("draws nothing while it is made and printed", function()
+    local before = core.get_random()
+    tostring(gan.recipe.dcgan { size = 28, width = 4 })
+    assert.same(before, core.get_random())
+  end)
+
+  it("gives gan.train its options, and takes others", function()
+    local recipe = gan.recipe.sngan_resnet { size = 28, channels = 1, width = 4 }
+    local given = recipe:options { batch = 8, iterations = 7 }
+    assert.equal(recipe.generator, given.generator)
+    assert.equal(8, given.batch)
+    assert.equal("function", type(given.schedule))
+    assert.is_nil(given.iterations)
+    refuses("'iterations' makes a schedule", recipe.options, recipe, { iterations = 1, schedule = print })
+    refuses("recipe:options: wanted a table", recipe.options, recipe)
+  end)
+
+  it("says what it cannot be", function()
+    refuses("gan.recipe has no 'dcgann' (did you mean 'dcgan'?)", function() return gan.recipe.dcgann end)
+    refuses("recipe.dcgan: option 'size' is required", gan.recipe.dcgan)
+    refuses("a number up to 15 doubled a few times, such as 28, 32 or 64, got 50", gan.recipe.dcgan, { size = 50 })
+    refuses("recipe.dcgan: unknown option 'classes'", gan.recipe.dcgan, { size = 28, classes = 10 })
+  end)
+
+  local small = {
+    dcgan = { width = 8, latent = 16 },
+    sngan_resnet = { width = 4, latent = 16, classes = 36 },
+    sagan = { width = 8, latent = 16, classes = 36 },
+    stylegan2_small = { base = 128, most = 16, latent = 16, style = 16 },
+  }
+  for name, options in pairs(small) do
+    it(("trains on glyphs: %s, %d iterations"):format(name, iterations), function()
+      options.size, options.channels = 28, 1
+      local data = gan.data.open "glyphs"
+      local recipe = gan.recipe[name](options)
+      local run = gan.train(recipe:options {
+        data = data, batch = 16, iterations = iterations, out = false, progress = false, seed = 1,
+        sample = { every = 1000, count = 36 },
+      })
+      assert.equal(iterations, run.metrics.iteration)
+      local samples = run:sample(8, recipe.classes and { label = "K" } or nil)
+      assert.same({ 8, 28, 28, 1 }, samples:shape())
+      assert.is_true(core.all_finite(samples))
+      for _, key in ipairs { "d_loss", "g_loss", "d_grad_norm", "g_grad_norm" } do
+        for _, value in ipairs(run:history(key)) do assert.is_true(value - value == 0, key) end
+      end
+    end)
+  end
+end)
+
+describe("path_length with mapping and synthesis", function()
+  it("takes the slope in the styles: exact for linear networks", function()
+    -- G(z) = (z A) B: the slope of y . G in w = z A is B y.
+    local mapping, synthesis = nn.linear { out = 3, bias = false }, nn.linear { out = 2, bias = false }
+    local z = gan.randn(8, 4)
+    synthesis(mapping(z))
+    local penalty = gan.penalty.path_length { mapping = mapping, synthesis = synthesis, shrink = 4, decay = 0 }
+    gan.seed(4)
+    local y = gan.randn(2, 2)
+    gan.seed(4)
+    local move = { latent = z, generated = synthesis(mapping(z)), memory = {} }
+    local value = penalty.value(move, penalty.options):item()
+    local lengths = y:matmul(synthesis.weight:transpose(1, 2)):square():sum(2):sqrt()
+    assert.is_near((lengths - lengths:mean()):square():mean():item(), value, 1e-4)
+    assert.is_near(lengths:mean():item(), move.memory.mean, 1e-4)
+    refuses("path_length: wanted both mapping and synthesis", function()
+      local half = gan.penalty.path_length { mapping = mapping }
+      half.value(move, half.options)
+    end)
+  end)
+end)
