@@ -1,8 +1,8 @@
 --- Measures during training: gan.train's option `measure`. Every so many iterations samples are drawn, and what
 -- gan.metrics says of their features beside real ones stands in that iteration's line of metrics.jsonl.
 --
--- Nothing of the run changes by it: latents, labels and real examples come from the beginning of streams of their own, so that
--- they are the same ones each time, and after a break too.
+-- Nothing of the run changes by it: latents, labels and real examples come from the beginning of streams of their own,
+-- so that they are the same ones each time, and after a break too.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"

@@ -104,7 +104,8 @@ end
 function writers.projection(g, m, x)
   rank(g, m, x, 1)
   local psi = layers.walk(g, m.psi, x)
-  local product = add(g, m, { 1 }, { op = "class_product", inputs = { x }, weight = m.embed })
+  local embed = m.options.spectral and m.embed:normed() or m.embed
+  local product = add(g, m, { 1 }, { op = "class_product", inputs = { x }, weight = embed.weight })
   return add(g, m, { 1 }, { op = "mix", inputs = { psi, product }, factors = { 1, 1 } })
 end
 
