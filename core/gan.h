@@ -240,9 +240,10 @@ typedef struct gan_random_state {
 } gan_random_state;
 gan_random_state gan_get_random(const gan_context *ctx);
 void gan_set_random(gan_context *ctx, gan_random_state state);
-gan_tensor *gan_rand(gan_context *ctx, gan_shape shape);  /* uniform in [0, 1) */
-gan_tensor *gan_randn(gan_context *ctx, gan_shape shape); /* standard normal */
-uint64_t gan_random_bits(gan_context *ctx);               /* 64 of them; one position */
+gan_tensor *gan_rand(gan_context *ctx, gan_shape shape);                   /* uniform in [0, 1) */
+gan_tensor *gan_randn(gan_context *ctx, gan_shape shape);                  /* standard normal */
+gan_tensor *gan_randint(gan_context *ctx, gan_shape shape, int64_t count); /* whole numbers from 0 to count - 1 */
+uint64_t gan_random_bits(gan_context *ctx);                                /* 64 of them; one position */
 /* A permutation of 0 .. count-1 in out, from state alone (the context's own state does not move). */
 void gan_permutation(gan_random_state state, int64_t count, int64_t *out);
 

@@ -100,6 +100,16 @@ gan_tensor *gan_randn(gan_context *ctx, gan_shape shape)
     return draw(ctx, shape, fill_normal);
 }
 
+gan_tensor *gan_randint(gan_context *ctx, gan_shape shape, int64_t count)
+{
+    if (count < 1 || count > 1 << 24) /* what a float tells apart */
+        gan_fail(ctx, GAN_ERROR_ARGUMENT, "randint: wanted a count from 1 to %d, got %lld", 1 << 24, (long long)count);
+    gan_tensor *t = draw(ctx, shape, fill_uniform);
+    for (int64_t i = 0; i < t->numel; i++)
+        t->data[i] = (gan_real)(int64_t)((double)t->data[i] * (double)count);
+    return t;
+}
+
 uint64_t gan_random_bits(gan_context *ctx)
 {
     uint32_t words[WORDS];

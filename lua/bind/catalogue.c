@@ -121,6 +121,7 @@ enum role { DIFFERENTIABLE, CONSTANT, PLACES /* a constant whose numbers are pla
     OP(ones, MAKER, "shape:shape", gan_full(ctx, SHAPE(0), 1), "a tensor of ones") \
     OP(full, MAKER, "shape:order value:number", gan_full(ctx, SHAPE(0), N(1)), "a tensor of one value: gan.full({2, 3}, 0.5)") \
     OP(rand, MAKER, "shape:shape", gan_rand(ctx, SHAPE(0)), "uniform random numbers in [0, 1)") \
+    OP(randint, MAKER, "shape:order count:integer", gan_randint(ctx, SHAPE(0), I(1)), "random whole numbers from 0 to count - 1: gan.randint({5}, 10)") \
     OP(randn, MAKER, "shape:shape", gan_randn(ctx, SHAPE(0)), "standard normal random numbers") \
     OP(arange, MAKER, "from:number to:number step:number=1", gan_arange(ctx, N(0), N(1), N(2)), "from, from + step, ... while below to") \
     OP(linspace, MAKER, "from:number to:number n:integer", gan_linspace(ctx, N(0), N(1), I(2)), "n numbers from one to the other, both included")

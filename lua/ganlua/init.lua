@@ -9,7 +9,7 @@ require "ganlua.streams" -- before a script can take math.random for itself
 local gan = { _VERSION = "ganlua 0.1.0" }
 
 for _, name in ipairs {
-  "tensor", "zeros", "ones", "full", "rand", "randn", "arange", "linspace", "seed", "concat", "where",
+  "tensor", "zeros", "ones", "full", "rand", "randint", "randn", "arange", "linspace", "seed", "concat", "where",
   "grad", "no_grad", "memory", "is_tensor",
 } do
   gan[name] = core[name]

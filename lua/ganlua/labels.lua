@@ -117,9 +117,8 @@ end
 
 ---- Drawing -------------------------------------------------------------------------------------------------------
 
--- The label at u in [0, 1).
+-- The label at u in [0, 1), by the shares of the classes.
 local function label_at(self, u)
-  if not self.shares then return u * self.classes // 1 end
   for class, share in ipairs(self.shares) do
     if u < share then return class - 1 end
   end
@@ -131,6 +130,7 @@ end
 ---@param n integer
 ---@return ganlua.tensor
 function labels.draw(self, n)
+  if not self.shares then return core.randint({ n }, self.classes) end
   local list = core.rand(n):totable()
   for i, u in ipairs(list) do list[i] = label_at(self, u) end
   return core.tensor(list)

@@ -17,6 +17,18 @@ describe("random numbers", function()
     assert.are_not.same(a:totable(), gan.rand(5):totable())
   end)
 
+  it("are whole numbers below a count, each as likely", function()
+    gan.seed(3)
+    local uniform = gan.rand(6000)
+    gan.seed(3)
+    local found, times = gan.randint({ 6000 }, 6):totable(), { 0, 0, 0, 0, 0, 0 }
+    for i, u in ipairs(uniform:totable()) do assert.equal(u * 6 // 1, found[i]) end
+    for _, number in ipairs(found) do times[number // 1 + 1] = times[number // 1 + 1] + 1 end
+    for _, count in ipairs(times) do assert.is_near(1000, count, 120) end -- four standard deviations
+    assert.same({ 2, 3 }, gan.randint({ 2, 3 }, 1):shape())
+    assert.error_matches(function() gan.randint({ 2 }, 0) end, "wanted a count from 1 to 16777216, got 0", 1, true)
+  end)
+
   -- The known answers of Random123's Philox 4x32-10; the upper 24 bits of a word are a number in [0, 1).
   it("are those of Philox 4x32-10", function()
     for _, case in ipairs{

@@ -6,16 +6,9 @@ local streams = require "ganlua.streams"
 
 local points = {}
 
--- n whole numbers from 0 to count - 1.
-local function draw_labels(count, n)
-  local labels = core.rand(n):totable()
-  for i = 1, n do labels[i] = labels[i] * count // 1 end
-  return core.tensor(labels)
-end
-
 -- n points, each around a centre drawn at random, and the centres' numbers from 0.
 local function draw(centres, std, n)
-  local labels = draw_labels(centres:shape()[1], n)
+  local labels = core.randint({ n }, centres:shape()[1])
   return centres:index(1, labels + 1) + core.randn(n, 2) * std, labels
 end
 
