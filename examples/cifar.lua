@@ -3,7 +3,8 @@
 --   ganlua examples/cifar.lua PATH     a folder or zip of PNG or JPEG, one folder a class; CIFAR-10's binaries; an .npz
 --
 -- Settings: iterations=5000, width=16 (64 is the paper's: 16 times as much to compute), batch=64, moves=1 (the
--- discriminator's in an iteration, 5 in the paper), augment=none (ada or diffaugment, for a few hundred pictures).
+-- discriminator's in an iteration, 5 in the paper), augment=none (ada or diffaugment, for a few hundred pictures),
+-- features=FILE (measures the samples by them).
 -- With these, pictures of 32x32 take about 35 minutes of processor time. The pictures in runs/cifar/samples have one
 -- class a row, one latent a column. Of CIFAR-10, rows differ in colour (sky, grass, water) once 50,000 pictures were
 -- seen; things to recognise take far longer.
@@ -25,9 +26,21 @@ local recipe = gan.recipe.sngan_resnet {
 }
 local augment = gan.setting("augment", "none")
 
+-- --set features=FILE: how far the samples' features are from real ones' (Frechet distance), every `measure` iterations.
+-- The file is learned from the data where there is none.
+local file, features = gan.setting("features", ""), nil
+if file ~= "" then
+  local found, loaded = pcall(gan.features.load, file)
+  features = found and loaded or gan.features.train { data = data }
+  if not found then gan.save(file, features:state()) end
+end
+
 gan.train(recipe:options {
   data = data, batch = gan.setting("batch", 64), ema = { decay = 0.999 }, reuse = true,
   augment = augment ~= "none" and gan.augment[augment] {} or nil,
+  measure = features and {
+    every = gan.setting("measure", 500), features = features, metrics = { "frechet", "kid" },
+  } or nil,
   schedule = gan.schedule.alternate {
     discriminator = gan.setting("moves", 1), generator = 1, iterations = gan.setting("iterations", 5000),
   },

@@ -50,7 +50,7 @@ end
 
 -- n points along `arms` arms, each turning once around 0 on its way out; the arms' numbers from 0 are the labels.
 local function draw_spiral(arms, std, n)
-  local labels = draw_labels(arms, n)
+  local labels = core.randint({ n }, arms)
   local way = core.rand(n):sqrt() -- evenly spread along an arm, whose length grows with the square
   local angle = (way + labels / arms) * (2 * math.pi)
   local on_arm = core.concat({ (way * angle:cos()):reshape(n, 1), (way * angle:sin()):reshape(n, 1) }, 2)
