@@ -11,7 +11,7 @@ local fingerprint = {}
 -- The files that the script was read from: itself, and modules that were found in its folder or in the one where it
 -- was started.
 local function source_files()
-  local script = arg and arg[0]
+  local script = _G.arg and _G.arg[0]
   local files = {}
   if script and core.exists(script) and not core.is_directory(script) then files[1] = script end
   local beside = script and script:match "^(.*/)[^/]*$"

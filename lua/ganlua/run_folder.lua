@@ -20,7 +20,7 @@ end
 
 -- A run without a name is called after the script: "examples/ring.lua" -> "ring".
 local function script_name()
-  local script = arg and arg[0]
+  local script = _G.arg and _G.arg[0]
   local name = script and script:match("([^/]+)$"):gsub("%.lua$", "")
   return name and name:match("^[%w_.-]+$") and name or "run"
 end

@@ -17,6 +17,7 @@ local processes = {}
 ---@param threads integer
 ---@return string[]
 function processes.command(script, told, threads)
+  local arg = _G.arg
   if not arg or not arg[0] or not core.exists(arg[0]) then
     check.fail("sweep: needs a script in a file, which other processes can run again")
   end
@@ -78,7 +79,7 @@ function Sweep:start(task)
     set["ganlua.sweeps"] = table.concat(self.before, ":")
   end
   local seed = task.labels.seed or self.seed
-  task.process = core.spawn(processes.command(self.script or arg[0], { set = set, out = task.folder, seed = seed },
+  task.process = core.spawn(processes.command(self.script or _G.arg[0], { set = set, out = task.folder, seed = seed },
     self.threads), task.folder .. "/output.txt")
   task.status = task.process and "runs" or nil
   task.began = core.monotonic()
