@@ -94,6 +94,11 @@ gan_context *gan_open(const gan_config *config);
  * be called on them any more. Accepts NULL. */
 void gan_close(gan_context *ctx);
 
+/* The open folder that the context's files lie in (see io/gate.c), which it closes; or one of these. */
+enum { GAN_ANY_FOLDER = -1, GAN_NO_FOLDER = -2 };
+void gan_set_folder(gan_context *ctx, int folder);
+int gan_folder(const gan_context *ctx);
+
 /* Calls on_fail with a message formed as printf does. For the library and for hosts that add ops. */
 _Noreturn void gan_fail(gan_context *ctx, gan_error kind, const char *format, ...)
 #ifdef __GNUC__

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "op.h"
 
@@ -192,6 +193,7 @@ gan_context *gan_open(const gan_config *config)
         return NULL;
     ctx->config = *config;
     ctx->cap = config->memory_cap;
+    ctx->folder = GAN_ANY_FOLDER;
     ctx->recording = true;
     ctx->random.seed = config->seed;
     gan_choose_kernels(ctx, gan_best_kernels());
@@ -209,9 +211,21 @@ void gan_close(gan_context *ctx)
     gan_pool_release(ctx, 0);
     gan_workers_close(ctx);
     gan_profile_end(ctx);
+    gan_set_folder(ctx, GAN_NO_FOLDER);
     ctx->closed = true;
     if (ctx->tensors == 0)
         free_context(ctx);
+}
+
+void gan_set_folder(gan_context *ctx, int folder)
+{
+    if (ctx->folder >= 0)
+        close(ctx->folder);
+    ctx->folder = folder;
+}
+int gan_folder(const gan_context *ctx)
+{
+    return ctx->folder;
 }
 
 void gan_set_on_fail(gan_context *ctx, void (*on_fail)(void *user, gan_error kind, const char *message), void *user)

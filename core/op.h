@@ -96,6 +96,7 @@ struct gan_context {
     struct gan_workers *workers;
     _Atomic bool cancelled;
     bool held;                   /* a cancel waits; changed between jobs only */
+    int folder;                  /* a descriptor, GAN_ANY_FOLDER or GAN_NO_FOLDER */
     int64_t cancel_countdown;    /* in jobs, for specs */
     struct gan_profile *profile; /* NULL: nothing is timed */
     int tag;

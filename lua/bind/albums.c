@@ -17,7 +17,7 @@ static int file_size(lua_State *L)
 {
     const char *path = check_path(L, 1, "file_size");
     int64_t size;
-    const char *reason = gan_file_size(path, &size);
+    const char *reason = gan_file_size(ganlua_context(L), path, &size);
     if (reason)
         ganlua_error_at_user(L, "%s: cannot read: %s", path, reason);
     lua_pushinteger(L, size);
@@ -39,7 +39,7 @@ static int file_slice(lua_State *L)
     size_t offset = check_bytes(L, 2, "file_slice", "offset"), size = check_bytes(L, 3, "file_slice", "size");
     luaL_Buffer buffer;
     char *to = luaL_buffinitsize(L, &buffer, size);
-    const char *reason = gan_file_slice(path, (int64_t)offset, to, size);
+    const char *reason = gan_file_slice(ganlua_context(L), path, (int64_t)offset, to, size);
     if (reason)
         ganlua_error_at_user(L, "%s: cannot read: %s", path, reason);
     luaL_pushresultsize(&buffer, size);
@@ -66,8 +66,9 @@ static int file_rows(lua_State *L)
         int64_t row = (int64_t)place - 1;
         lua_rawgeti(L, 1, row / rows + 1);
         const char *path = lua_tostring(L, -1);
-        const char *reason =
-            path ? gan_file_slice(path, (int64_t)offset + row % rows * (int64_t)size, to + i * size, size) : "no path";
+        const char *reason = path ? gan_file_slice(ganlua_context(L), path,
+                                                   (int64_t)offset + row % rows * (int64_t)size, to + i * size, size)
+                                  : "no path";
         if (reason)
             ganlua_error_at_user(L, "%s: cannot read: %s", path ? path : "file_rows", reason);
         lua_pop(L, 1);
@@ -207,7 +208,7 @@ static int zip_read(lua_State *L)
     uint8_t *packed = lua_newuserdatauv(L, room + 1, 0);
     luaL_Buffer buffer;
     uint8_t *to = (uint8_t *)luaL_buffinitsize(L, &buffer, e.size);
-    const char *reason = gan_zip_read(path, &e, to, e.size, packed, room);
+    const char *reason = gan_zip_read(ganlua_context(L), path, &e, to, e.size, packed, room);
     if (reason)
         ganlua_error_at_user(L, "%s: %s: %s", path, luaL_optstring(L, 3, "a file in it"), reason);
     luaL_pushresultsize(&buffer, e.size);
