@@ -65,6 +65,8 @@ enum { FEW_CHANNELS = 8 };
 static void compute(gan_context *ctx, const gan_conv *v)
 {
     size_t mark = gan_pool_mark(ctx);
+    if (!is_product(v))
+        gan_spend(ctx, 2.0 * (double)(v->n * v->p * v->q) * (double)v->o * (double)v->patch / GAN_OPERATIONS);
     if (is_product(v)) {
         int64_t rows = v->n * v->p * v->q;
         if (v->face == GAN_CONV_FORWARD)

@@ -255,6 +255,7 @@ void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, i
         .ctx = ctx, .ta = ta, .tb = tb, .batch = batch, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .rows = m};
     if (batch == 0 || m == 0 || n == 0)
         return;
+    gan_spend(ctx, 2.0 * (double)batch * (double)m * (double)n * (double)k / GAN_OPERATIONS);
     if (!ctx->products)
         by_blas(ctx, &work);
     else if (batch == 1 && n <= FEW_COLUMNS && m > 2 * FEW_COLUMNS)

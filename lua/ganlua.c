@@ -113,6 +113,7 @@ ganlua *ganlua_open(const ganlua_config *given)
         free(gl);
         return NULL;
     }
+    gl->limits = (gan_limits){(double)config.instruction_limit, config.time_limit > 0 ? config.time_limit : 0};
     bool known = config.precision >= 0 && config.precision < GAN_PRECISIONS;
     gl->ctx = gan_open(&(gan_config){.threads = config.threads,
                                      .memory_cap = config.memory_limit,
@@ -168,8 +169,7 @@ lua_State *ganlua_state(ganlua *gl)
     return gl->L;
 }
 
-/* Makes any error value a message with a traceback, if it does not bring its own. */
-static int explain(lua_State *L)
+int ganlua_explain(lua_State *L)
 {
     const char *message = luaL_tolstring(L, 1, NULL);
     if (!strstr(message, "\nstack traceback:\n"))
@@ -237,24 +237,29 @@ int ganlua_protect(ganlua *gl, lua_CFunction work, void *argument)
         return GANLUA_ERROR_MEMORY;
     }
     int base = lua_gettop(L);
-    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, ganlua_explain);
     lua_pushcfunction(L, work);
     lua_pushlightuserdata(L, argument);
     gl->outcome = GANLUA_OK;
     ganlua_watch(gl);
     int status = lua_pcall(L, 1, 0, base + 1);
     bool failed = status != LUA_OK || gl->outcome == GANLUA_ERROR_SCRIPT;
-    bool cancelled = ganlua_unwatch(gl) && failed;
+    char limit[GAN_LIMIT_TEXT];
+    int ended = ganlua_unwatch(gl, limit, sizeof limit);
+    if (!failed)
+        ended = GANLUA_OK;
     if (status != LUA_OK) {
         const char *message = lua_tostring(L, -1);
         set_error(gl, message ? message : NO_MEMORY);
     }
-    if (cancelled)
+    if (ended == GANLUA_ERROR_CANCELLED)
         set_error(gl, "cancelled");
+    else if (ended == GANLUA_ERROR_LIMIT && !strstr(ganlua_error(gl), limit))
+        set_error(gl, limit);
     lua_settop(L, base);
-    if (status == LUA_OK && !cancelled)
-        return gl->outcome;
-    return cancelled ? GANLUA_ERROR_CANCELLED : status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT;
+    if (ended != GANLUA_OK)
+        return ended;
+    return status == LUA_OK ? gl->outcome : status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT;
 }
 
 static int run(ganlua *gl, struct ganlua_script *what)

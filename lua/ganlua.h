@@ -36,7 +36,8 @@ enum {
     GANLUA_ERROR_SCRIPT = 1,    /* the script raised an error, or does not compile */
     GANLUA_ERROR_FILE = 2,      /* the script cannot be read */
     GANLUA_ERROR_MEMORY = 3,    /* Lua finds no memory; where a tensor finds none, the script gets an error */
-    GANLUA_ERROR_CANCELLED = 5, /* ganlua_cancel ended the call; 4 is kept for limits */
+    GANLUA_ERROR_LIMIT = 4,     /* the call used up config.instruction_limit or config.time_limit */
+    GANLUA_ERROR_CANCELLED = 5, /* ganlua_cancel ended the call */
     GANLUA_ERROR_CAPACITY = 6,  /* what comes out has no room in the buffer that was given */
     GANLUA_MORE = 100,          /* ganlua_step: the script has not ended */
 };
@@ -63,10 +64,19 @@ typedef struct ganlua_config {
     int precision;               /* a GANLUA_PRECISION_... */
     int start_over;              /* not 0: gan.train never goes on with a run that was cut off */
     int live;                    /* not 0: gan.train takes up edits of the script while it runs */
+    uint64_t instruction_limit;  /* most work that a call may do; 0: no limit. See "Limits" below */
+    double time_limit;           /* most seconds that a call may take; 0: no limit */
 } ganlua_config;
 /* clang-format off */
-#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT, 0, 0}
+#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT, 0, 0, 0, 0}
 /* clang-format on */
+
+/* Limits. Each call of a function below that runs Lua may do so much work, and take so long; then it returns
+ * GANLUA_ERROR_LIMIT, and the next one begins anew. Work is counted in Lua's instructions; what the engine computes
+ * counts as the instructions that take about as long (512 operations of a product are one). The same script counts the
+ * same on every machine; the time limit is the clock's. The error passes through pcall, coroutines and whatever else
+ * catches errors: each instruction raises it again. A script that is not in the sandbox can take its hook away by
+ * debug.sethook, or stay in a function of Lua's library that takes long: the limits are then no more than good advice. */
 
 /* Opens a state with Lua's standard libraries and ganlua, which a script takes up with
  * `require "ganlua"`. config may be NULL. Returns NULL only when out of memory, be it because
