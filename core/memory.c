@@ -365,6 +365,7 @@ static gan_tensor *new_with_bytes(gan_context *ctx, gan_shape shape, int64_t num
         give(ctx, storage, sizeof *storage);
         out_of_memory(ctx, bytes);
     }
+    gan_count_work(ctx, 8 + (double)bytes / (8 * sizeof(gan_real) * GAN_NUMBERS)); /* what follows asks for the sum */
     return t;
 }
 

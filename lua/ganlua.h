@@ -66,9 +66,11 @@ typedef struct ganlua_config {
     int live;                    /* not 0: gan.train takes up edits of the script while it runs */
     uint64_t instruction_limit;  /* most work that a call may do; 0: no limit. See "Limits" below */
     double time_limit;           /* most seconds that a call may take; 0: no limit */
+    int sandbox;                 /* not 0: scripts that nobody trusts. See "The sandbox" below */
+    const char *folder;          /* of the sandbox: the folder that its files lie in; NULL: there are no files */
 } ganlua_config;
 /* clang-format off */
-#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT, 0, 0, 0, 0}
+#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT, 0, 0, 0, 0, 0, NULL}
 /* clang-format on */
 
 /* Limits. Each call of a function below that runs Lua may do so much work, and take so long; then it returns
@@ -78,9 +80,33 @@ typedef struct ganlua_config {
  * catches errors: each instruction raises it again. A script that is not in the sandbox can take its hook away by
  * debug.sethook, or stay in a function of Lua's library that takes long: the limits are then no more than good advice. */
 
+/* The sandbox is for scripts of people that the program does not trust. config.sandbox, memory_limit (512 MB where it is
+ * 0), instruction_limit, time_limit and folder say what they may do.
+ *
+ * A script there finds an allow-list: Lua's base functions, string, table, math, utf8, coroutine, of os time, clock and
+ * date, and `require "ganlua"`. There is no io, debug, package, dofile, loadfile or string.dump; load takes text;
+ * collectgarbage only counts; __gc is refused; library tables, ganlua's too, and globals of their names are read-only, and
+ * metatables are seen by who set them. Files are opened by ganlua alone, below config.folder: no "..", no absolute path,
+ * no symbolic link is followed, wherever it points. Strings are 1 to 16 MB long at most (a 64th of memory_limit), chunks
+ * 256 kB. The limits hold: nothing that Lua's library or the engine does for longer than about a millisecond goes
+ * uncounted, no coroutine is unwatched, nothing that a script does catches their error. Lua and tensors share
+ * memory_limit, which is asked before memory is; garbage is collected once before it is refused.
+ *
+ * What it cannot promise: It lives in the program's process, and is as sound as the Lua library, OpenBLAS and libpng that
+ * are linked. A call ends within 200 ms of its time limit where memory_limit is 64 MB or so; with more, one collection or
+ * one growing table takes as long as its size asks for, about a second a gigabyte. The instruction limit does not see
+ * everything: comparing long strings and walking emptied tables count as the few instructions that they are, so set
+ * time_limit too. Memory that libpng, libjpeg, zlib and jansson take while they read is not counted, nor is the disk that
+ * files take. A print to a pipe that nobody reads waits. Hard links and mounts below folder are the program's doing.
+ * Scripts of one ganlua share its globals, and objects that they hand each other: give each author a ganlua. A global
+ * that the program sets must not have the name of a library's. What is to be confined by the system needs a process:
+ * `ganlua --sandbox --isolate` has one. In a lua_State of the program's own (luaopen_ganlua) there is neither sandbox
+ * nor limits, and a cap counts tensors only: the state keeps its allocator. */
+
 /* Opens a state with Lua's standard libraries and ganlua, which a script takes up with
  * `require "ganlua"`. config may be NULL. Returns NULL only when out of memory, be it because
- * memory_limit leaves no room for an empty Lua (about 100 kB). */
+ * memory_limit leaves no room for an empty Lua (about 100 kB; 1 MB in the sandbox), or where config.folder is no folder:
+ * errno tells why. */
 GANLUA_API ganlua *ganlua_open(const ganlua_config *config);
 
 /* Runs a script. argc and argv are as main gets them: argv[0] names the program, argv[1] and on are

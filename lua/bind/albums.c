@@ -456,10 +456,10 @@ static int row_digests(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg methods[] = {{"look", look},        {"load", load},           {"heads", heads},
-                                   {"prepare", prepare},  {"keep", keep},           {"read", read},
-                                   {"count", count},      {"prefetch", prefetch},   {"close", close_album},
-                                   {"__gc", close_album}, {"__close", close_album}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"look", look},         {"load", load}, {"heads", heads}, {"prepare", prepare},
+                                   {"keep", keep},         {"read", read}, {"count", count}, {"prefetch", prefetch},
+                                   {"close", close_album}, {NULL, NULL}};
+static const luaL_Reg endings[] = {{"__gc", close_album}, {"__close", close_album}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"file_size", file_size},
                                      {"file_slice", file_slice},
@@ -477,8 +477,8 @@ void ganlua_add_albums(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, album_name);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
+    luaL_setfuncs(L, endings, 0);
+    luaL_newlib(L, methods); /* not the metatable itself: nobody is to reach its __gc */
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }

@@ -28,6 +28,9 @@ void ganlua_set_interrupt_poll(lua_State *L, const char *(*poll)(void *user), vo
 /* Pushes the environment of ganlua's own Lua modules; makes it, from what is global now, where there is none. */
 void ganlua_push_environment(lua_State *L);
 
+/* Pops a table that is that environment from now on; before ganlua is opened. */
+void ganlua_adopt_environment(lua_State *L);
+
 /* ---- For the files of bind ---- */
 
 struct ganlua_tensor {

@@ -98,10 +98,12 @@ static int checksum(lua_State *L)
     return 1;
 }
 
+static const char lock_name[] = "ganlua.lock";
+
 /* Unlocks: __gc and __close of what lock_file returns. */
 static int unlock(lua_State *L)
 {
-    int *fd = lua_touserdata(L, 1);
+    int *fd = luaL_checkudata(L, 1, lock_name);
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
@@ -115,14 +117,14 @@ static int lock_file(lua_State *L)
     const char *path = ganlua_check_string(L, 1, "lock_file", "path", NULL);
     int *fd = lua_newuserdatauv(L, sizeof *fd, 0); /* anchored first: what follows may raise */
     *fd = -1;
-    if (luaL_newmetatable(L, "ganlua.lock")) {
+    if (luaL_newmetatable(L, lock_name)) {
         lua_pushcfunction(L, unlock);
         lua_setfield(L, -2, "__gc");
         lua_pushcfunction(L, unlock);
         lua_setfield(L, -2, "__close");
+        lua_createtable(L, 0, 1); /* not itself: nobody is to reach its __gc */
         lua_pushcfunction(L, unlock);
         lua_setfield(L, -2, "close");
-        lua_pushvalue(L, -1);
         lua_setfield(L, -2, "__index");
     }
     lua_setmetatable(L, -2);
@@ -135,6 +137,8 @@ static int lock_file(lua_State *L)
     while ((status = flock(*fd, LOCK_EX | LOCK_NB)) != 0 && (errno == EINTR || (errno == EWOULDBLOCK && left > 0))) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         left -= 0.01;
+        if (!gan_count_work(ctx, 0)) /* a limit ends the waiting, and then the caller */
+            left = 0;
     }
     if (status != 0 && errno == EWOULDBLOCK) /* file systems without locks say something else: nobody holds it there */
         lua_pushboolean(L, 0);

@@ -44,6 +44,11 @@ void ganlua_push_environment(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &environment_key);
 }
 
+void ganlua_adopt_environment(lua_State *L)
+{
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &environment_key);
+}
+
 /* Runs the source that the upvalue points to; arguments: the module's name and where it is from. */
 static int load_source(lua_State *L)
 {

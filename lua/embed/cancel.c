@@ -92,6 +92,8 @@ void ganlua_spend(lua_State *L, double work)
 void ganlua_watch(ganlua *gl)
 {
     gl->spared = 0;
+    gl->closing = 0;
+    gl->refused = 0;
     gl->running = gl->L;
     gan_limit(gl->ctx, gl->limits);
     lua_sethook(gl->L, ganlua_poll, LUA_MASKCOUNT, gl->cancelled ? 1 : period(gl));

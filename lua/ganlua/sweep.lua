@@ -146,6 +146,7 @@ local calls, folders = 0, {}
 --- its values
 ---@return { folder: string, rows: table[], metrics: string[] }
 function sweep.sweep(options)
+  if not core.spawn then check.fail("sweep: the sandbox starts no other programs") end
   local plain, axes = understood(options)
   local all = axis.combinations(axes)
   local settings, set = settings_of()
