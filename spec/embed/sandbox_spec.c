@@ -440,6 +440,67 @@ static void lives_with_what_scripts_leave_and_swap(void **state)
     ganlua_close(gl);
 }
 
+/* Results of what the sandbox has in place of Lua's own functions, for arguments of all kinds. */
+static const char compare[] =
+    "local pieces = {'a', 'b', '.', '%a', '%d', '[ab]', '[^a]', '%b()', '%f[%w]', '(', ')', '()', '*', '+', '-', '?', "
+    "'^', "
+    "  '$', '%1', '%%', 'x', ' ', '[%w-]', '%'} "
+    "local letters = {'a', 'b', 'x', '(', ')', ' ', '1', '%', '\\0'} "
+    "local function some(from, most) local t = {} for i = 1, math.random(0, most) do t[i] = from[math.random(#from)] "
+    "end "
+    "  return table.concat(t) end "
+    "local seen = {} "
+    "local function list(t) local r = {} for k = -3, 15 do r[#r + 1] = tostring(t[k]) end return table.concat(r, ',') "
+    "end "
+    "local function note(...) local t = table.pack(...) "
+    "  for i = 1, t.n do local v = t[i] "
+    "    seen[#seen + 1] = t[1] and (type(v) == 'table' and list(v) or type(v) == 'function' and 'f' or tostring(v)) "
+    "or 'error' end "
+    "  if #seen > 100 then local text = table.concat(seen, ';') local sum = 0 "
+    "    for i = 1, #text do sum = (sum * 31 + text:byte(i)) & 0xffffffff end seen = {tostring(sum)} end end "
+    "for i = 1, 6000 do "
+    "  local s, p, r = some(letters, 12), some(pieces, 6), some({'x', '%0', '%1', '%%', 'y'}, 3) "
+    "  note(pcall(string.find, s, p, math.random(-3, 14))) note(pcall(string.match, s, p, math.random(-3, 14))) "
+    "  note(pcall(string.find, s, p, 1, true)) note(pcall(string.gsub, s, p, r, math.random(0, 5))) "
+    "  note(pcall(string.gsub, s, p, {a = 'A', b = false, x = 7})) "
+    "  note(pcall(string.gsub, s, p, function(a, b) return b or a end)) "
+    "  note(pcall(function() local t = {} for a, b in s:gmatch(p, math.random(1, 5)) do t[#t + 1] = a .. tostring(b) "
+    "end "
+    "    return table.concat(t, '|') end)) "
+    "  note(pcall(string.rep, s, math.random(-1, 4), r)) note(pcall(string.byte, s, math.random(-5, 5), "
+    "math.random(-5, 9))) "
+    "  local t, u = {}, {} for k = 1, math.random(0, 8) do t[k] = math.random(0, 9) u[k] = k end "
+    "  note(pcall(table.insert, t, math.random(-1, 10), i)) note(true, t) note(pcall(table.remove, t)) "
+    "  note(pcall(table.remove, t, math.random(-1, 10))) note(true, t) "
+    "  note(pcall(table.move, t, math.random(-2, 4), math.random(-2, 9), math.random(-2, 9))) note(true, t) "
+    "  note(pcall(table.move, t, 1, #t, math.random(1, 3), u)) note(true, u) "
+    "  note(pcall(table.concat, t, s, math.random(-1, 3), math.random(0, 9))) "
+    "  note(pcall(table.unpack, t, math.random(-1, 3), math.random(0, 9))) "
+    "  note(pcall(table.sort, t)) note(true, t) note(pcall(table.sort, u, function(a, b) return a > b end)) note(true, "
+    "u) "
+    "  note(pcall(table.sort, {1, 'a', 2})) note(pcall(string.pack, 'i4z', i, s:gsub('%z', ''), 5)) "
+    "  local c = coroutine.wrap(function(...) local x = coroutine.yield(...) error(x) end) "
+    "  note(pcall(c, i, s)) note(pcall(c, {})) note(pcall(c)) "
+    "  note(pcall(tonumber, s .. i)) note(pcall(load, 'return ' .. s)) end "
+    "function result() return table.concat(seen, ';') end";
+
+static void does_what_luas_own_functions_do(void **state)
+{
+    (void)state;
+    char texts[2][8192];
+    for (int i = 0; i < 2; i++) {
+        ganlua *gl = i ? open_sandbox(0, 0) : ganlua_open(NULL);
+        int status = ganlua_run_string(gl, compare);
+        assert_string_equal(ganlua_error(gl), "");
+        assert_int_equal(status, GANLUA_OK);
+        ganlua_value value = {.text = texts[i], .capacity = sizeof texts[i]};
+        assert_int_equal(ganlua_call(gl, "result", NULL, 0, &value, 1), GANLUA_OK);
+        ganlua_close(gl);
+    }
+    assert_true(strlen(texts[0]) > 3);
+    assert_string_equal(texts[0], texts[1]);
+}
+
 static void is_as_open_as_ever_outside_the_sandbox(void **state)
 {
     (void)state;
@@ -477,6 +538,7 @@ int main(void)
         TEST(touches_files_below_its_folder_only),
         TEST(trains_and_goes_on_where_a_limit_cut_it_off),
         TEST(lives_with_what_scripts_leave_and_swap),
+        TEST(does_what_luas_own_functions_do),
         TEST(is_as_open_as_ever_outside_the_sandbox),
     };
     alarm(300);
