@@ -64,9 +64,13 @@ int64_t gan_file_measure(gan_context *ctx, const char *path)
     gzFile file = open_file(ctx, path);
     int64_t size = 0;
     int got;
-    while ((got = gzread(file, chunk, (unsigned)CHUNK)) > 0)
+    bool within = true; /* the limits: a small file may inflate to a large one */
+    while (within && (got = gzread(file, chunk, (unsigned)CHUNK)) > 0) {
         size += got;
+        within = gan_count_work(ctx, (double)got / 32);
+    }
     close_file(ctx, path, file, got);
+    gan_spend(ctx, 0);
     return size;
 }
 
@@ -76,16 +80,19 @@ void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t siz
     int64_t left = size;
     gzFile file = open_file(ctx, path);
     int got = 1;
-    while (left > 0 && got > 0) {
+    bool within = true;
+    while (left > 0 && got > 0 && within) {
         unsigned want = left < (int64_t)CHUNK ? (unsigned)left : (unsigned)CHUNK;
         got = gzread(file, at, want);
         if (got > 0)
             at += got, left -= got;
+        within = gan_count_work(ctx, (double)got / 32);
     }
     char beyond;
-    if (got > 0)
+    if (got > 0 && within)
         got = gzread(file, &beyond, 1);
     close_file(ctx, path, file, got);
+    gan_spend(ctx, 0);
     if (left > 0 || got > 0) {
         gan_fail(ctx, GAN_ERROR_IO, "%s: changed while it was being read (%lld bytes were expected, there are %s)",
                  path, (long long)size, left > 0 ? "fewer" : "more");

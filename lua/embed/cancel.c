@@ -40,7 +40,8 @@ bool ganlua_is_own_code(const char *source)
 static void end_call(lua_State *L, lua_Debug *at, double work)
 {
     ganlua *gl = ganlua_of(L);
-    lua_sethook(L, ganlua_poll, LUA_MASKCOUNT, 1);
+    if (lua_gethookcount(L) != 1) /* which takes longer the deeper the calls are */
+        lua_sethook(L, ganlua_poll, LUA_MASKCOUNT, 1);
     lua_getinfo(L, "Sl", at);
     if (ganlua_is_own_code(at->source) && (gl->spared += work) < SPARED)
         return;
@@ -95,6 +96,7 @@ void ganlua_watch(ganlua *gl)
     gl->closing = 0;
     gl->refused = 0;
     gl->running = gl->L;
+    gan_hold_cancel(gl->ctx, false); /* a coroutine that nobody resumes may have left it */
     gan_limit(gl->ctx, gl->limits);
     lua_sethook(gl->L, ganlua_poll, LUA_MASKCOUNT, gl->cancelled ? 1 : period(gl));
 }

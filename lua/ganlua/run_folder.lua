@@ -84,6 +84,7 @@ function run_folder.newest_checkpoint(folder)
   for _, path in ipairs(paths) do
     if core.exists(path) then
       local good, found = pcall(checkpoint.read, path)
+      core.check_stopped() -- the end of a program's call says nothing of the file
       local problem = not good and found:gsub("^.-:%d+: ", "")
       if good then
         good, problem = complete(folder, found.counters)

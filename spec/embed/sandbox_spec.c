@@ -383,22 +383,22 @@ static void touches_files_below_its_folder_only(void **state)
     "  schedule = gan.schedule.alternate { iterations = 60 } } "                                                       \
     "  for name, value in pairs(more or {}) do options[name] = value end return gan.train(options) end "
 
-static void weights(ganlua *gl, float w[16])
+static void final_weights(ganlua *gl, float w[16])
 {
     ganlua_value value = {.data = w, .capacity = 16};
-    assert_int_equal(ganlua_run_string(gl, "function first() return w end"), GANLUA_OK);
-    assert_int_equal(ganlua_call(gl, "first", NULL, 0, &value, 1), GANLUA_OK);
+    assert_int_equal(ganlua_run_string(gl, "function weights() return require 'ganlua'.load("
+                                           "'runs/ring/checkpoint.safetensors')['generator.1.weight'] end"),
+                     GANLUA_OK);
+    assert_int_equal(ganlua_call(gl, "weights", NULL, 0, &value, 1), GANLUA_OK);
 }
 
 static void trains_and_goes_on_where_a_limit_cut_it_off(void **state)
 {
     (void)state;
-    static const char train[] = RING "local run = ring() w = run.generator[1].weight assert(run.folder == 'runs/ring')";
     float whole[16], pieces[16];
     ganlua *gl = open_sandbox(0, 0);
-    assert_int_equal(ganlua_run_string(gl, train), GANLUA_OK);
-    assert_string_equal(ganlua_error(gl), "");
-    weights(gl, whole);
+    assert_int_equal(ganlua_run_string(gl, RING "assert(ring().folder == 'runs/ring')"), GANLUA_OK);
+    final_weights(gl, whole);
     ganlua_close(gl);
     char command[600];
     snprintf(command, sizeof command, "rm -rf '%s'", at("in/runs"));
@@ -406,12 +406,15 @@ static void trains_and_goes_on_where_a_limit_cut_it_off(void **state)
 
     gl = open_sandbox(400000, 0);
     int status, calls = 0;
-    while ((status = ganlua_run_string(gl, train)) == GANLUA_ERROR_LIMIT && calls++ < 200)
-        ;
-    assert_string_equal(ganlua_error(gl), "");
-    assert_int_equal(status, GANLUA_OK);
-    assert_true(calls > 1);
-    weights(gl, pieces);
+    do { /* a limit may come when the run is done: the next call then begins another one */
+        status = ganlua_run_string(gl, RING "ring()");
+        calls++;
+    } while (status == GANLUA_ERROR_LIMIT && calls < 200 && access(at("in/runs/ring-2"), F_OK) != 0);
+    assert_true(status == GANLUA_OK || status == GANLUA_ERROR_LIMIT);
+    assert_true(calls > 2 && calls < 200);
+    ganlua_close(gl);
+    gl = open_sandbox(0, 0);
+    final_weights(gl, pieces);
     assert_memory_equal(whole, pieces, sizeof whole);
     ganlua_close(gl);
 }
