@@ -84,7 +84,7 @@ local function view(t, name)
   return proxy
 end
 
--- A library with these of its functions, or all but the ones that are nil in `without`.
+-- A library with these of its functions and values.
 local function library(name, from, names)
   local t = {}
   for _, each in ipairs(names) do t[each] = from[each] end

@@ -39,6 +39,17 @@ static void reaches(ganlua *gl, const char *limit, const char *code)
 static const char WORK[] = "the limit of 3000000 instructions is reached",
                   TIME[] = "the time limit of 0.05 s is reached";
 
+static void each_reaches_both(const char *const scripts[], size_t count)
+{
+    ganlua *gl = open_limited(3000000, 0), *hurried = open_limited(0, 0.05);
+    for (size_t i = 0; i < count; i++) {
+        reaches(gl, WORK, scripts[i]);
+        reaches(hurried, TIME, scripts[i]);
+    }
+    ganlua_close(gl);
+    ganlua_close(hurried);
+}
+
 static void counts_instructions_wherever_they_run(void **state)
 {
     (void)state;
@@ -54,13 +65,7 @@ static void counts_instructions_wherever_they_run(void **state)
         "local function f() local t <close> = setmetatable({}, {__close = function() while true do end end}) "
         "while true do end end pcall(f) pcall(f)",
     };
-    ganlua *gl = open_limited(3000000, 0), *hurried = open_limited(0, 0.05);
-    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
-        reaches(gl, WORK, scripts[i]);
-        reaches(hurried, TIME, scripts[i]);
-    }
-    ganlua_close(gl);
-    ganlua_close(hurried);
+    each_reaches_both(scripts, sizeof scripts / sizeof scripts[0]);
 }
 
 static void counts_what_the_engine_computes(void **state)
@@ -77,13 +82,7 @@ static void counts_what_the_engine_computes(void **state)
         "generator = gan.nn.linear { out = 2 }, discriminator = gan.nn.linear { out = 1 }, loss = gan.loss.hinge {}, "
         "schedule = function(game) while true do game:discriminator() game:generator() game:next() end end }",
     };
-    ganlua *gl = open_limited(3000000, 0), *hurried = open_limited(0, 0.05);
-    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
-        reaches(gl, WORK, scripts[i]);
-        reaches(hurried, TIME, scripts[i]);
-    }
-    ganlua_close(gl);
-    ganlua_close(hurried);
+    each_reaches_both(scripts, sizeof scripts / sizeof scripts[0]);
 }
 
 static void refuses_a_product_before_it_begins(void **state)
