@@ -91,6 +91,8 @@ static void compute(gan_context *ctx, gan_conv *v)
     size_t mark = gan_pool_mark(ctx);
     v->rows = gan_conv_rows_of(v);
     v->products = products_for(ctx, v);
+    if (!is_product(v))
+        gan_spend(ctx, 2.0 * (double)(v->n * v->p * v->q) * (double)v->o * (double)v->patch / GAN_OPERATIONS);
     if (is_product(v)) {
         compute_by_product(ctx, v);
     } else if (!v->products || v->n == 0 || v->c == 0 || v->o == 0 ||

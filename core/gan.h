@@ -68,6 +68,7 @@ typedef enum gan_error {
     GAN_ERROR_MEMORY,    /* the cap is reached or the system has no more; the host may free and retry */
     GAN_ERROR_IO,        /* a file is missing, damaged, or cannot be written */
     GAN_ERROR_CANCELLED, /* gan_cancel was called */
+    GAN_ERROR_LIMIT,     /* gan_limit's work or time is used up */
 } gan_error;
 
 /* How exact the products of matrices and convolutions are, where the kernel set "amx" has a choice; the
@@ -94,6 +95,11 @@ gan_context *gan_open(const gan_config *config);
  * be called on them any more. Accepts NULL. */
 void gan_close(gan_context *ctx);
 
+/* The open folder that the context's files lie in (see io/gate.c), which it closes; or one of these. */
+enum { GAN_ANY_FOLDER = -1, GAN_NO_FOLDER = -2 };
+void gan_set_folder(gan_context *ctx, int folder);
+int gan_folder(const gan_context *ctx);
+
 /* Calls on_fail with a message formed as printf does. For the library and for hosts that add ops. */
 _Noreturn void gan_fail(gan_context *ctx, gan_error kind, const char *format, ...)
 #ifdef __GNUC__
@@ -109,6 +115,26 @@ void gan_clear_cancel(gan_context *ctx);
 bool gan_hold_cancel(gan_context *ctx, bool hold);
 /* For specs: the n-th kernel from now is cancelled as it starts. 0: none is, and what was cancelled so is cleared. */
 void gan_cancel_after(gan_context *ctx, int64_t countdown);
+
+/* Work is counted in about what one instruction of Lua takes, some nanoseconds of one core: a host counts its
+ * instructions, the engine a few numbers that are read and written, or some hundred operations of a product. */
+typedef struct gan_limits {
+    double work;    /* 0: no limit */
+    double seconds; /* 0: no limit */
+} gan_limits;
+/* Limits what is done from now on; once it is used up, ops fail with GAN_ERROR_LIMIT until this is called again. */
+void gan_limit(gan_context *ctx, gan_limits limits);
+/* Counts work; false once it is more than the limits allow, or the time is up. */
+bool gan_count_work(gan_context *ctx, double work);
+/* The same, and fails. */
+void gan_spend(gan_context *ctx, double work);
+/* Fails where the running op is to end: cancelled, or out of time. For what takes long outside kernels. */
+void gan_check_stopped(gan_context *ctx);
+/* What has been counted since gan_limit. */
+double gan_work_done(const gan_context *ctx);
+/* Which limit is reached, in words: "the time limit of 2 s is reached". Returns text. */
+enum { GAN_LIMIT_TEXT = 80 };
+const char *gan_limit_text(const gan_context *ctx, char *text, size_t size);
 
 /* Hands the context to another host: config.on_fail and config.user from now on. */
 void gan_set_on_fail(gan_context *ctx, void (*on_fail)(void *user, gan_error kind, const char *message), void *user);

@@ -274,6 +274,7 @@ void gan_product(gan_context *ctx, bool ta, bool tb, int64_t batch, int64_t m, i
     work.products = gan_products_for(ctx, m, n, k, 1);
     if (batch == 0 || m == 0 || n == 0)
         return;
+    gan_spend(ctx, 2.0 * (double)batch * (double)m * (double)n * (double)k / GAN_OPERATIONS);
     if (work.products && batch == 1 && gan_thin_product(ctx, ta, m, n, k, a, b, c))
         return;
     if (!work.products)

@@ -4,7 +4,7 @@
  * 1. Every allocation of the engine goes through allocate(), so the cap and the fault hook see it.
  * 2. Blocks of numbers are rounded up to size classes (four to a power of two) and recycled, so that
  *    a training step in its steady state asks the system for nothing.
- * 3. live counts blocks in use and the host's charges; blocks in the free lists are not live, and are
+ * 3. live counts blocks in use, tensors' heads, graphs and the host's charges; blocks in the free lists are not live, and are
  *    given back to the system before the cap or the system refuses anything.
  * 4. Freeing walks a chain, never the C stack: a graph may be a million nodes long.
  * 5. A tensor has its numbers as long as something other than a node can reach it, a node's gradient
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "op.h"
 
@@ -89,12 +90,6 @@ static bool may_allocate(gan_context *ctx)
     return ctx->fail_countdown >= 0;
 }
 
-/* A malloc that the fault hook can refuse. */
-static void *allocate(gan_context *ctx, size_t bytes)
-{
-    return may_allocate(ctx) ? malloc(bytes) : NULL;
-}
-
 bool gan_charge(gan_context *ctx, size_t bytes)
 {
     if (ctx->cap && (bytes > ctx->cap || ctx->live > ctx->cap - bytes))
@@ -109,6 +104,26 @@ bool gan_charge(gan_context *ctx, size_t bytes)
 void gan_uncharge(gan_context *ctx, size_t bytes)
 {
     ctx->live -= bytes;
+}
+
+/* What malloc takes for itself, about. */
+enum { OVERHEAD = 16 };
+
+/* A malloc that is counted, and that the fault hook can refuse; give() is its free. */
+static void *allocate(gan_context *ctx, size_t bytes)
+{
+    if (!may_allocate(ctx) || !gan_charge(ctx, bytes + OVERHEAD))
+        return NULL;
+    void *block = malloc(bytes);
+    if (!block)
+        gan_uncharge(ctx, bytes + OVERHEAD);
+    return block;
+}
+
+static void give(gan_context *ctx, void *block, size_t bytes)
+{
+    free(block);
+    gan_uncharge(ctx, bytes + OVERHEAD);
 }
 
 /* Bytes in use and for reuse together: what was once needed at the same time, and some for sizes that change. */
@@ -192,6 +207,7 @@ gan_context *gan_open(const gan_config *config)
         return NULL;
     ctx->config = *config;
     ctx->cap = config->memory_cap;
+    ctx->folder = GAN_ANY_FOLDER;
     ctx->recording = true;
     ctx->random.seed = config->seed;
     gan_choose_kernels(ctx, gan_best_kernels());
@@ -209,9 +225,21 @@ void gan_close(gan_context *ctx)
     gan_pool_release(ctx, 0);
     gan_workers_close(ctx);
     gan_profile_end(ctx);
+    gan_set_folder(ctx, GAN_NO_FOLDER);
     ctx->closed = true;
     if (ctx->tensors == 0)
         free_context(ctx);
+}
+
+void gan_set_folder(gan_context *ctx, int folder)
+{
+    if (ctx->folder >= 0)
+        close(ctx->folder);
+    ctx->folder = folder;
+}
+int gan_folder(const gan_context *ctx)
+{
+    return ctx->folder;
 }
 
 void gan_set_on_fail(gan_context *ctx, void (*on_fail)(void *user, gan_error kind, const char *message), void *user)
@@ -318,7 +346,7 @@ static void release_storage(gan_storage *storage)
     if (--storage->references)
         return;
     give_block(storage->ctx, storage->data, storage->bytes);
-    free(storage);
+    give(storage->ctx, storage, sizeof *storage);
 }
 
 /* A tensor in the pool whose storage has room for `bytes`. */
@@ -334,9 +362,10 @@ static gan_tensor *new_with_bytes(gan_context *ctx, gan_shape shape, int64_t num
     if (!t) {
         if (storage->data)
             give_block(ctx, storage->data, storage->bytes);
-        free(storage);
+        give(ctx, storage, sizeof *storage);
         out_of_memory(ctx, bytes);
     }
+    gan_count_work(ctx, 8 + (double)bytes / (8 * sizeof(gan_real) * GAN_NUMBERS)); /* what follows asks for the sum */
     return t;
 }
 
@@ -363,12 +392,17 @@ gan_tensor *gan_view(gan_tensor *t, gan_shape shape)
     return view;
 }
 
+static size_t node_bytes(int count)
+{
+    return sizeof(gan_node) + (size_t)count * sizeof(struct gan_input);
+}
+
 gan_tensor *gan_record(gan_tensor *y, const gan_op *op, gan_attributes at, int count, gan_tensor *const inputs[])
 {
     gan_context *ctx = y->ctx;
     if (!ctx->recording)
         return y;
-    size_t bytes = sizeof(gan_node) + (size_t)count * sizeof(struct gan_input);
+    size_t bytes = node_bytes(count);
     gan_node *node = allocate(ctx, bytes);
     if (!node)
         out_of_memory(ctx, bytes);
@@ -402,7 +436,7 @@ static void shed(gan_tensor *t)
 }
 
 /* Puts the inputs that only this node held in front of the chain. */
-static gan_tensor *free_node(gan_node *node, gan_tensor *chain)
+static gan_tensor *free_node(gan_context *ctx, gan_node *node, gan_tensor *chain)
 {
     for (int i = 0; i < node->count; i++) {
         gan_tensor *input = node->inputs[i].tensor;
@@ -414,7 +448,7 @@ static gan_tensor *free_node(gan_node *node, gan_tensor *chain)
             shed(input);
         }
     }
-    free(node);
+    give(ctx, node, node_bytes(node->count));
     return chain;
 }
 
@@ -425,10 +459,10 @@ static void free_chain(gan_tensor *chain)
         gan_context *ctx = t->ctx;
         chain = t->next;
         if (t->node)
-            chain = free_node(t->node, chain);
+            chain = free_node(ctx, t->node, chain);
         if (t->storage)
             release_storage(t->storage);
-        free(t);
+        give(ctx, t, sizeof *t);
         if (--ctx->tensors == 0 && ctx->closed)
             free_context(ctx);
     }
@@ -451,7 +485,7 @@ void gan_drop_node(gan_tensor *y)
     gan_node *node = y->node;
     y->node = NULL;
     y->consumed = true;
-    free_chain(free_node(node, NULL));
+    free_chain(free_node(y->ctx, node, NULL));
 }
 
 /* ---- Pool ---- */

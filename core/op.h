@@ -96,7 +96,11 @@ struct gan_context {
     const gan_products *vectors;  /* for those that do not fill tiles; never NULL where products is not */
     struct gan_workers *workers;
     _Atomic bool cancelled;
-    bool held;                   /* a cancel waits; changed between jobs only */
+    bool held; /* a cancel waits; changed between jobs only */
+    gan_limits limits;
+    double spent;                /* of limits.work */
+    int64_t deadline;            /* CLOCK_MONOTONIC's nanoseconds; 0: none; changed between jobs only */
+    int folder;                  /* a descriptor, GAN_ANY_FOLDER or GAN_NO_FOLDER */
     int64_t cancel_countdown;    /* in jobs, for specs */
     struct gan_profile *profile; /* NULL: nothing is timed */
     int tag;
@@ -112,11 +116,17 @@ struct gan_context {
 };
 
 void gan_choose_kernels(gan_context *ctx, const gan_kernel_choice *choice);
+/* Whether the time limit has passed (limits.c). */
+bool gan_late(const gan_context *ctx);
 /* Whether kernels are to return early. */
 static inline bool gan_stopped(const gan_context *ctx)
 {
-    return ctx->cancelled && !ctx->held;
+    return (ctx->cancelled && !ctx->held) || (ctx->deadline && gan_late(ctx));
 }
+/* Fails as a stopped op does. */
+_Noreturn void gan_fail_stopped(gan_context *ctx);
+/* Operations of a product, and numbers that are gone through, that count as one instruction. */
+enum { GAN_OPERATIONS = 512, GAN_NUMBERS = 8 };
 
 /* A new tensor in the pool; its numbers are undefined. Fails on overflow, bad rank, no memory. */
 gan_tensor *gan_new(gan_context *ctx, gan_shape shape);

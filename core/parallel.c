@@ -272,6 +272,10 @@ int gan_threads(const gan_context *ctx)
 void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work)
 {
     struct gan_workers *w = ctx->workers;
+    /* A piece of work is about GAN_GRAIN numbers. */
+    double work_done = 16 + (double)count / (double)(grain < 1 ? 1 : grain) * GAN_GRAIN / GAN_NUMBERS;
+    if (!gan_count_work(ctx, work_done) && !w->whole)
+        gan_fail_stopped(ctx);
     if (ctx->cancel_countdown > 0 && --ctx->cancel_countdown == 0)
         gan_cancel(ctx);
     fp_state before = enter_kernel();
@@ -297,7 +301,7 @@ void gan_parallel(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, 
     }
     leave_kernel(before);
     if (gan_stopped(ctx) && !w->whole)
-        gan_fail(ctx, GAN_ERROR_CANCELLED, "cancelled");
+        gan_fail_stopped(ctx);
 }
 
 void gan_parallel_whole(gan_context *ctx, int64_t count, int64_t grain, gan_job *job, void *work)

@@ -5,6 +5,8 @@
  *    their sum; a refused allocation makes Lua collect garbage before it gives up.
  * 2. The context is opened before the state and closed after it: closing the state releases tensors.
  * 3. Lua code runs only inside lua_pcall; no error passes through a function of ganlua.h. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,23 +16,53 @@
 
 #include "bind/bind.h"
 #include "embed/host.h"
+#include "embed/sandbox.h"
 #include "gan.h"
 #include "ganlua.h"
 
 static char NO_MEMORY[] = "not enough memory";
 
+/* In the sandbox the hook looks again after what took long; collecting all garbage does. */
+enum { LARGE_BLOCK = 64 << 10 };
+
+static bool charge(ganlua *gl, size_t bytes)
+{
+    bool charged = gan_charge(gl->ctx, bytes);
+    if (gl->sandbox && gl->running && (!charged || bytes >= LARGE_BLOCK)) {
+        gan_count_work(gl->ctx, charged ? (double)bytes / 64 : (double)gan_memory(gl->ctx).live / 64);
+        ganlua_poll_soon(gl);
+    }
+    return charged;
+}
+
+/* Whether a script in the sandbox wants a string that is longer than it may be. */
+static bool is_too_long(ganlua *gl, size_t kind, size_t size)
+{
+    lua_Debug at;
+    if (!gl->sandbox || !gl->running || kind != LUA_TSTRING || size <= gl->longest_string + 64)
+        return false;
+    if (!ganlua_find_code(gl->running, &at) || ganlua_is_own_code(at.source))
+        return false;
+    gl->refused = size;
+    ganlua_poll_soon(gl);
+    return true;
+}
+
 /* A lua_Alloc: realloc that charges the context. Shrinking never fails, as Lua demands. */
 static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
 {
-    gan_context *ctx = user;
+    ganlua *gl = user;
+    gan_context *ctx = gl->ctx;
+    if (!block && is_too_long(gl, old_size, new_size)) /* Lua passes the kind of object there */
+        return NULL;
     if (!block)
-        old_size = 0; /* Lua passes the kind of object there */
+        old_size = 0;
     if (new_size == 0) {
         free(block);
         gan_uncharge(ctx, old_size);
         return NULL;
     }
-    if (new_size > old_size && !gan_charge(ctx, new_size - old_size))
+    if (new_size > old_size && !charge(gl, new_size - old_size))
         return NULL;
     void *moved = realloc(block, new_size);
     if (new_size > old_size) {
@@ -43,6 +75,9 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
 }
 
 /* ---- Opening ---- */
+
+/* The sandbox's memory limit where the program names none. */
+#define SANDBOX_MEMORY ((size_t)512 << 20)
 
 /* package.loaded["ganlua.settings"] = {threads=, seed=, out=, new=, live=, set={NAME=VALUE}}: what the
  * script reads through gan.setting, and gan.train where it is not told otherwise. */
@@ -79,7 +114,7 @@ static int fill_state(lua_State *L)
 {
     ganlua *gl = lua_touserdata(L, 1);
     const ganlua_config *config = lua_touserdata(L, 2);
-    if (config->ignore_environment) {
+    if (config->ignore_environment || gl->sandbox) {
         lua_pushboolean(L, 1);
         lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
     }
@@ -95,7 +130,16 @@ static int fill_state(lua_State *L)
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, ganlua_open_embedded);
     lua_setfield(L, -2, "ganlua");
+    if (gl->sandbox)
+        ganlua_enter_sandbox(L);
     return 0;
+}
+
+/* The longest string of a script in the sandbox: what looks at strings is not interrupted. */
+static size_t longest_string(size_t memory_limit)
+{
+    size_t least = (size_t)1 << 20, most = (size_t)16 << 20, share = memory_limit / 64;
+    return share < least ? least : share > most ? most : share;
 }
 
 ganlua *ganlua_open(const ganlua_config *given)
@@ -113,14 +157,22 @@ ganlua *ganlua_open(const ganlua_config *given)
         free(gl);
         return NULL;
     }
+    gl->sandbox = config.sandbox != 0;
+    if (gl->sandbox && config.memory_limit == 0)
+        config.memory_limit = SANDBOX_MEMORY;
+    gl->longest_string = longest_string(config.memory_limit);
+    gl->limits = (gan_limits){(double)config.instruction_limit, config.time_limit > 0 ? config.time_limit : 0};
     bool known = config.precision >= 0 && config.precision < GAN_PRECISIONS;
     gl->ctx = gan_open(&(gan_config){.threads = config.threads,
                                      .memory_cap = config.memory_limit,
                                      .seed = config.seed,
                                      .precision = known ? (gan_precision)config.precision : GAN_PRECISION_DEFAULT});
-    gl->L = gl->ctx ? lua_newstate(allocate, gl->ctx) : NULL;
+    bool confined = gl->ctx && (!gl->sandbox || gan_confine(gl->ctx, config.folder));
+    gl->L = confined ? lua_newstate(allocate, gl) : NULL;
     if (!gl->L || !lua_checkstack(gl->L, 3)) {
+        int reason = confined ? ENOMEM : errno;
         ganlua_close(gl);
+        errno = reason;
         return NULL;
     }
     *(ganlua **)lua_getextraspace(gl->L) = gl; /* coroutines get a copy */
@@ -129,6 +181,7 @@ ganlua *ganlua_open(const ganlua_config *given)
     lua_pushlightuserdata(gl->L, &config);
     if (lua_pcall(gl->L, 2, 0, 0) != LUA_OK) {
         ganlua_close(gl);
+        errno = ENOMEM;
         return NULL;
     }
     return gl;
@@ -168,8 +221,7 @@ lua_State *ganlua_state(ganlua *gl)
     return gl->L;
 }
 
-/* Makes any error value a message with a traceback, if it does not bring its own. */
-static int explain(lua_State *L)
+int ganlua_explain(lua_State *L)
 {
     const char *message = luaL_tolstring(L, 1, NULL);
     if (!strstr(message, "\nstack traceback:\n"))
@@ -184,6 +236,58 @@ void ganlua_memory(const ganlua *gl, ganlua_memory_info *info)
     memcpy(info, &all, info->size < sizeof all ? info->size : sizeof all); /* an older program's is shorter */
 }
 
+/* luaL_loadbuffer for the sandbox; what is run tells the fingerprint of its runs. */
+static int load_text(lua_State *L, const char *text, size_t length, const char *name)
+{
+    const char *refused = ganlua_refuse_chunk(text, length, name);
+    if (refused) {
+        lua_pushstring(L, refused);
+        return LUA_ERRSYNTAX;
+    }
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "ganlua.settings");
+    lua_pushlstring(L, text, length);
+    lua_setfield(L, -2, "script");
+    lua_pop(L, 2);
+    return luaL_loadbufferx(L, text, length, name, "t");
+}
+
+static int load_text_of_file(lua_State *L, const char *path)
+{
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    FILE *file = fopen(path, "rb");
+    bool good = file != NULL;
+    while (good && !feof(file)) {
+        char *room = luaL_prepbuffer(&text);
+        luaL_addsize(&text, fread(room, 1, LUAL_BUFFERSIZE, file));
+        good = !ferror(file);
+        if (luaL_bufflen(&text) > SANDBOX_CHUNK)
+            break;
+    }
+    int reason = errno;
+    if (file)
+        fclose(file);
+    luaL_pushresult(&text);
+    if (!good) {
+        lua_pushfstring(L, "cannot read %s: %s", path, strerror(reason));
+        return LUA_ERRFILE;
+    }
+    size_t length;
+    const char *code = lua_tolstring(L, -1, &length);
+    if (*code == '#') { /* its line is still counted */
+        size_t first = strcspn(code, "\n");
+        code += first;
+        length -= first;
+    }
+    /* A file of a folder "ganlua" is none of ganlua's modules. */
+    lua_pushfstring(L, strncmp(path, "ganlua/", 7) == 0 ? "@./%s" : "@%s", path);
+    int status = load_text(L, code, length, lua_tostring(L, -1));
+    lua_remove(L, -2);
+    lua_remove(L, -2);
+    return status;
+}
+
 int ganlua_load_script(lua_State *L, struct ganlua_script *script)
 {
     if (script->path) {
@@ -195,7 +299,9 @@ int ganlua_load_script(lua_State *L, struct ganlua_script *script)
             lua_rawseti(L, -2, i == 0 ? -1 : i); /* argv[0], the program, comes before the script */
         }
         lua_setglobal(L, "arg");
-        script->loaded = luaL_loadfile(L, script->path);
+        script->loaded = ganlua_of(L)->sandbox ? load_text_of_file(L, script->path) : luaL_loadfile(L, script->path);
+    } else if (ganlua_of(L)->sandbox) {
+        script->loaded = load_text(L, script->code, script->length, script->name ? script->name : script->code);
     } else {
         const char *name = script->name ? script->name : script->code;
         script->loaded = luaL_loadbufferx(L, script->code, script->length, name, "t");
@@ -237,24 +343,31 @@ int ganlua_protect(ganlua *gl, lua_CFunction work, void *argument)
         return GANLUA_ERROR_MEMORY;
     }
     int base = lua_gettop(L);
-    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, ganlua_explain);
     lua_pushcfunction(L, work);
     lua_pushlightuserdata(L, argument);
     gl->outcome = GANLUA_OK;
     ganlua_watch(gl);
     int status = lua_pcall(L, 1, 0, base + 1);
     bool failed = status != LUA_OK || gl->outcome == GANLUA_ERROR_SCRIPT;
-    bool cancelled = ganlua_unwatch(gl) && failed;
+    char limit[GAN_LIMIT_TEXT];
+    int ended = ganlua_unwatch(gl, limit, sizeof limit);
+    if (!failed)
+        ended = GANLUA_OK;
     if (status != LUA_OK) {
         const char *message = lua_tostring(L, -1);
         set_error(gl, message ? message : NO_MEMORY);
     }
-    if (cancelled)
+    if (gl->refused && status == LUA_ERRMEM)
+        set_error(gl, "not enough memory: a string is longer than the sandbox allows");
+    if (ended == GANLUA_ERROR_CANCELLED)
         set_error(gl, "cancelled");
+    else if (ended == GANLUA_ERROR_LIMIT && !strstr(ganlua_error(gl), limit))
+        set_error(gl, limit);
     lua_settop(L, base);
-    if (status == LUA_OK && !cancelled)
-        return gl->outcome;
-    return cancelled ? GANLUA_ERROR_CANCELLED : status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT;
+    if (ended != GANLUA_OK)
+        return ended;
+    return status == LUA_OK ? gl->outcome : status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT;
 }
 
 static int run(ganlua *gl, struct ganlua_script *what)

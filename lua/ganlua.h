@@ -36,7 +36,8 @@ enum {
     GANLUA_ERROR_SCRIPT = 1,    /* the script raised an error, or does not compile */
     GANLUA_ERROR_FILE = 2,      /* the script cannot be read */
     GANLUA_ERROR_MEMORY = 3,    /* Lua finds no memory; where a tensor finds none, the script gets an error */
-    GANLUA_ERROR_CANCELLED = 5, /* ganlua_cancel ended the call; 4 is kept for limits */
+    GANLUA_ERROR_LIMIT = 4,     /* the call used up config.instruction_limit or config.time_limit */
+    GANLUA_ERROR_CANCELLED = 5, /* ganlua_cancel ended the call */
     GANLUA_ERROR_CAPACITY = 6,  /* what comes out has no room in the buffer that was given */
     GANLUA_MORE = 100,          /* ganlua_step: the script has not ended */
 };
@@ -63,14 +64,50 @@ typedef struct ganlua_config {
     int precision;               /* a GANLUA_PRECISION_... */
     int start_over;              /* not 0: gan.train never goes on with a run that was cut off */
     int live;                    /* not 0: gan.train takes up edits of the script while it runs */
+    uint64_t instruction_limit;  /* most work that a call may do; 0: no limit. See "Limits" below */
+    double time_limit;           /* most seconds that a call may take; 0: no limit */
+    int sandbox;                 /* not 0: scripts that nobody trusts. See "The sandbox" below */
+    const char *folder;          /* of the sandbox: the folder that its files lie in; NULL: there are no files */
 } ganlua_config;
 /* clang-format off */
-#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT, 0, 0}
+#define GANLUA_CONFIG_INIT {sizeof(ganlua_config), 1, 0, 0, 0, 0, NULL, NULL, GANLUA_PRECISION_DEFAULT, 0, 0, 0, 0, 0, NULL}
 /* clang-format on */
+
+/* Limits. Each call of a function below that runs Lua may do so much work, and take so long; then it returns
+ * GANLUA_ERROR_LIMIT, and the next one begins anew. Work is counted in Lua's instructions; what the engine computes
+ * counts as the instructions that take about as long (512 operations of a product are one). The same script counts the
+ * same on every machine; the time limit is the clock's. The error passes through pcall, coroutines and whatever else
+ * catches errors: each instruction raises it again. A script that is not in the sandbox can take its hook away by
+ * debug.sethook, or stay in a function of Lua's library that takes long: the limits are then no more than good advice. */
+
+/* The sandbox is for scripts of people that the program does not trust. config.sandbox, memory_limit (512 MB where it is
+ * 0), instruction_limit, time_limit and folder say what they may do.
+ *
+ * A script there finds an allow-list: Lua's base functions, string, table, math, utf8, coroutine, of os time, clock and
+ * date, and `require "ganlua"`. There is no io, debug, package, dofile, loadfile or string.dump; load takes text;
+ * collectgarbage only counts; __gc is refused; library tables, ganlua's too, and globals of their names are read-only, and
+ * metatables are seen by who set them. Files are opened by ganlua alone, below config.folder: no "..", no absolute path,
+ * no symbolic link is followed, wherever it points. Strings are 1 to 16 MB long at most (a 64th of memory_limit), chunks
+ * 256 kB. The limits hold: what takes long in Lua's library is counted and looks up, kernels look at the clock between
+ * pieces of work and are counted before they begin, no coroutine is unwatched, nothing that a script does catches the
+ * limits' error. Lua and tensors share memory_limit, and are charged before they get memory; garbage is collected before
+ * it is refused.
+ *
+ * What it cannot promise: It lives in the program's process, and is as sound as the Lua library, OpenBLAS and libpng that
+ * are linked. A call ends within 200 ms of its time limit where memory_limit is 64 MB or so; with more, one collection or
+ * one growing table takes as long as its size asks for, about a second a gigabyte. The instruction limit does not see
+ * everything: comparing long strings and walking emptied tables count as the few instructions that they are, so set
+ * time_limit too. Decoding one picture or one JSON text, and fsync, are waited for. Memory that libpng, libjpeg, zlib and jansson take while they read is not counted, nor is the disk that
+ * files take. A print to a pipe that nobody reads waits. Hard links and mounts below folder are the program's doing.
+ * Scripts of one ganlua share its globals, and objects that they hand each other: give each author a ganlua. A global
+ * that the program sets must not have the name of a library's. What is to be confined by the system needs a process:
+ * `ganlua --sandbox --isolate` has one. In a lua_State of the program's own (luaopen_ganlua) there is neither sandbox
+ * nor limits, and a cap counts tensors only: the state keeps its allocator. */
 
 /* Opens a state with Lua's standard libraries and ganlua, which a script takes up with
  * `require "ganlua"`. config may be NULL. Returns NULL only when out of memory, be it because
- * memory_limit leaves no room for an empty Lua (about 100 kB). */
+ * memory_limit leaves no room for an empty Lua (about 100 kB; half a megabyte in the sandbox), or where config.folder is no folder:
+ * errno tells why. */
 GANLUA_API ganlua *ganlua_open(const ganlua_config *config);
 
 /* Runs a script. argc and argv are as main gets them: argv[0] names the program, argv[1] and on are

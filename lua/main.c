@@ -4,6 +4,7 @@
  * stock lua does. A trainer holds that off (core.hold_interrupt(true)) and asks core.interrupted()
  * at the end of each move instead; when it has saved and lets go, the script ends there. The second
  * signal always kills. The exit code is 128 + the signal's number. */
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@
 
 #include "bind/bind.h"
 #include "embed/embed.h"
+#include "confined.h"
 #include "ganlua.h"
+#include "isolate.h"
 #include "line.h"
 #include "options.h"
 
@@ -407,6 +410,30 @@ static int run_program(lua_State *L)
     return 0;
 }
 
+/* ---- The sandbox ---- */
+
+static void print_log(void *user, const char *text, size_t length)
+{
+    (void)user;
+    fwrite(text, 1, length, stdout);
+    fflush(stdout);
+}
+
+static int run_sandbox(ganlua *gl, const options *options, int argc, char *argv[])
+{
+    int came = 0;
+    const char *failed = options->isolate ? isolate_lock(options, argc, argv) : NULL;
+    if (failed) {
+        fprintf(stderr, "ganlua: --isolate: the system does not do this: %s (%s)\n", failed, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    ganlua_on_log(gl, print_log, NULL);
+    int status = confined_run(gl, options, argc, argv, &came);
+    if (status != GANLUA_OK && !came)
+        report(ganlua_error(gl));
+    return came ? 128 + came : status == GANLUA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char *argv[])
 {
     options options;
@@ -424,11 +451,30 @@ int main(int argc, char *argv[])
             return EXIT_SUCCESS;
     }
 
+    if (options.isolate) {
+        char why[200];
+        int code = isolate_begin(&options, argc, why);
+        if (code >= 0) {
+            if (*why)
+                report(why);
+            options_free(&options);
+            return code;
+        }
+    }
     options.config.blas_threads = 1; /* the process is ours: the engine splits the work itself */
     ganlua *gl = ganlua_open(&options.config);
     if (!gl) {
-        report("not enough memory to start");
+        if (errno == ENOMEM || !options.config.sandbox)
+            report("not enough memory to start");
+        else
+            fprintf(stderr, "ganlua: --folder %s: %s\n", options.config.folder, strerror(errno));
         return EXIT_FAILURE;
+    }
+    if (options.config.sandbox) {
+        int code = run_sandbox(gl, &options, argc, argv);
+        ganlua_close(gl);
+        options_free(&options);
+        return code;
     }
     lua_State *L = ganlua_state(gl);
     lua_setwarnf(L, warn, NULL);

@@ -26,14 +26,22 @@ const char OPTIONS_HELP[] =
     "  --live            take up edits of the script while it runs\n"
     "  --memory SIZE     most memory for Lua and tensors together: 512M, 2G\n"
     "  --precision WHAT  of products on a CPU with AMX: default, float32 (exact, slower) or bf16\n"
+    "  --sandbox         run a script that nobody trusts: it has Lua's pure functions, ganlua, and files\n"
+    "                    below one folder; -e and a script only\n"
+    "  --folder DIR      that folder (default: the one ganlua is started in)\n"
+    "  --instructions N  most work that such a script may do: 1e9 (512 operations of a kernel count as one)\n"
+    "  --seconds N       most time that it may take\n"
+    "  --isolate         and run it in a process of its own, which the system confines too\n"
     "  --set NAME=VALUE  what gan.setting(NAME, default) returns\n"
     "  --sweep NAME=A,B  run the script for each of these values, or NAME=1..5; more than one\n"
     "                    --sweep: for every combination, --set workers=2 of them side by side\n"
     "Without a script: the REPL at a terminal, else stdin is the script.\n";
 
-static const char *const NAMES[] = {"-e",       "-i",          "-l",        "-v",        "-E",     "-W",
-                                    "-h",       "--help",      "--version", "--threads", "--seed", "--out",
-                                    "--memory", "--precision", "--set",     "--sweep",   "--new",  "--live"};
+static const char *const NAMES[] = {
+    "-e",        "-i",        "-l",        "-v",     "-E",        "-W",       "-h",
+    "--help",    "--version", "--threads", "--seed", "--out",     "--memory", "--precision",
+    "--set",     "--sweep",   "--new",     "--live", "--sandbox", "--folder", "--instructions",
+    "--seconds", "--isolate"};
 
 #define REFUSE(options, ...) (snprintf((options)->error, sizeof(options)->error, __VA_ARGS__), false)
 
@@ -110,11 +118,31 @@ static bool parse_size(const char *text, size_t *bytes)
     return true;
 }
 
+/* A number above 0 that is all of text: "1e9", "0.5". */
+static bool parse_amount(const char *text, double *amount)
+{
+    char *end;
+    *amount = strtod(text, &end);
+    return ((*text >= '0' && *text <= '9') || *text == '.') && !*end && *amount > 0 && *amount < 1e18;
+}
+
 /* Takes the long option `name` with its value. */
 static bool take_value(options *options, const char *name, const char *value, const char **setting)
 {
     unsigned long long number;
-    if (strcmp(name, "--threads") == 0) {
+    double amount;
+    if (strcmp(name, "--folder") == 0) {
+        if (!*value)
+            return REFUSE(options, "--folder must name a folder, got ''");
+        options->config.folder = value;
+    } else if (strcmp(name, "--instructions") == 0) {
+        if (!parse_amount(value, &amount) || amount < 1)
+            return REFUSE(options, "--instructions must be a number such as 1000000 or 1e9, got '%.100s'", value);
+        options->config.instruction_limit = (uint64_t)amount;
+    } else if (strcmp(name, "--seconds") == 0) {
+        if (!parse_amount(value, &options->config.time_limit))
+            return REFUSE(options, "--seconds must be a number above 0, got '%.100s'", value);
+    } else if (strcmp(name, "--threads") == 0) {
         if (!parse_number(value, 1, 1024, &number))
             return REFUSE(options, "--threads must be a whole number from 1 to 1024, got '%.100s'", value);
         options->config.threads = (int)number;
@@ -155,7 +183,8 @@ static bool take_value(options *options, const char *name, const char *value, co
 /* "--name VALUE" or "--name=VALUE" at argv[*place], which moves on to the value. */
 static bool parse_long(options *options, int argc, char *argv[], int *place, const char **setting)
 {
-    static const char *const valued[] = {"--threads", "--seed", "--out", "--memory", "--precision", "--set", "--sweep"};
+    static const char *const valued[] = {"--threads", "--seed",  "--out",    "--memory",       "--precision",
+                                         "--set",     "--sweep", "--folder", "--instructions", "--seconds"};
     const char *given = argv[*place];
     for (size_t i = 0; i < sizeof valued / sizeof valued[0]; i++) {
         size_t length = strlen(valued[i]);
@@ -168,6 +197,31 @@ static bool parse_long(options *options, int argc, char *argv[], int *place, con
         return take_value(options, valued[i], argv[++*place], setting);
     }
     return refuse_unknown(options, given);
+}
+
+/* What does not go together. */
+static bool check_sandbox(options *options)
+{
+    ganlua_config *config = &options->config;
+    if (!config->sandbox) {
+        const char *needs = config->folder              ? "--folder"
+                            : config->instruction_limit ? "--instructions"
+                            : config->time_limit > 0    ? "--seconds"
+                            : options->isolate          ? "--isolate"
+                                                        : NULL;
+        return !needs || REFUSE(options, "%s needs --sandbox", needs);
+    }
+    if (options->interactive || config->live || options->sweep_count)
+        return REFUSE(options, "%s does not go with --sandbox",
+                      options->interactive ? "-i"
+                      : config->live       ? "--live"
+                                           : "--sweep");
+    for (const option_action *action = options->actions; action->kind; action++)
+        if (action->kind == 'l')
+            return REFUSE(options, "-l does not go with --sandbox");
+    if (!config->folder)
+        config->folder = ".";
+    return true;
 }
 
 bool options_parse(options *options, int argc, char *argv[])
@@ -194,6 +248,10 @@ bool options_parse(options *options, int argc, char *argv[])
             options->version = options->version_only = true;
         } else if (strcmp(given, "--live") == 0) {
             options->config.live = 1;
+        } else if (strcmp(given, "--sandbox") == 0) {
+            options->config.sandbox = 1;
+        } else if (strcmp(given, "--isolate") == 0) {
+            options->isolate = true;
         } else if (strcmp(given, "--new") == 0) {
             options->config.start_over = 1;
         } else if (given[1] == '-') {
@@ -222,7 +280,7 @@ bool options_parse(options *options, int argc, char *argv[])
     options->script = i;
     if (options->sweep_count && i >= argc)
         return REFUSE(options, "--sweep needs a script");
-    return true;
+    return check_sandbox(options);
 }
 
 void options_free(options *options)

@@ -16,6 +16,7 @@ typedef struct option_action {
 typedef struct options {
     ganlua_config config;
     bool help, interactive, warnings;
+    bool isolate;               /* config.sandbox in a process of its own */
     bool version, version_only; /* -v goes on with the script, --version does not */
     int script;                 /* its place in argv; argc when there is none */
     option_action *actions;

@@ -139,6 +139,31 @@ describe("the C files", function()
     assert.is_true(seen > 0)
   end)
 
+  it("reach files by their paths in one place", function()
+    local banned = {
+      "open", "openat", "creat", "fopen", "freopen", "gzopen", "opendir", "scandir", "stat", "lstat", "fstatat",
+      "access", "mkdir", "mkdirat", "rename", "renameat", "unlink", "unlinkat", "remove", "rmdir", "link", "symlink",
+      "truncate", "chmod", "chdir", "luaL_loadfile", "luaL_dofile", "tmpfile", "mkstemp",
+    }
+    -- ganlua.h's program says which script it runs; main.c is a program.
+    local may = { ["lua/ganlua.c"] = { luaL_loadfile = true, fopen = true }, ["lua/main.c"] = { luaL_loadfile = true },
+      ["lua/isolate.c"] = { open = true, fopen = true } }
+    for _, path in ipairs(c_files "core lua") do
+      local code = " " .. code_of(path)
+      for _, name in ipairs(path == "core/io/gate.c" and {} or banned) do
+        local found = code:find("[^%w_.>]" .. name .. "%s*%(")
+        assert.is_true(not found or may[path] and may[path][name], ("%s calls %s"):format(path, name))
+      end
+    end
+    for _, path in ipairs(files("lua/ganlua", "*.lua")) do
+      local text = read(root .. path):gsub("%-%-[^\n]*", "")
+      for _, name in ipairs { "io.open", "io.lines", "io.popen", "io.input", "os.remove", "os.rename", "os.tmpname",
+        "loadfile", "dofile", "os.execute" } do
+        assert.is_nil(text:find(name, 1, true), path .. " uses " .. name)
+      end
+    end
+  end)
+
   it("set OpenBLAS's threads in one place", function()
     for _, path in ipairs(c_files "core lua") do
       if code_of(path):find("openblas_set_num_threads", 1, true) then

@@ -33,6 +33,7 @@ struct item {
 };
 
 struct workspace {
+    const gan_context *ctx;
     gan_tensor *memory;
     uint8_t *encoded, *packed, *spare;
     size_t encoded_room, packed_room;
@@ -111,6 +112,7 @@ static void furnish(gan_album *a, size_t encoded, size_t packed, size_t spare, s
     for (int i = 0; i < a->workspaces; i++) {
         struct workspace *w = &a->spaces[i];
         replace(&w->memory, memory[i]);
+        w->ctx = a->ctx;
         w->encoded = (uint8_t *)gan_write(w->memory);
         w->packed = w->encoded + rounded(encoded);
         w->spare = w->packed + rounded(packed);
@@ -243,8 +245,8 @@ static const char *read_encoded(const struct item *item, struct workspace *w, si
     if (size > w->encoded_room)
         return "has changed since it was looked at";
     if (!item->zipped)
-        return gan_file_slice(item->path, 0, w->encoded, size);
-    return gan_zip_read(item->path, &item->entry, w->encoded, size, w->packed, w->packed_room);
+        return gan_file_slice(w->ctx, item->path, 0, w->encoded, size);
+    return gan_zip_read(w->ctx, item->path, &item->entry, w->encoded, size, w->packed, w->packed_room);
 }
 
 static bool look(struct item *item, struct workspace *w, size_t most, char reason[GAN_REASON])
@@ -252,7 +254,7 @@ static bool look(struct item *item, struct workspace *w, size_t most, char reaso
     const char *problem = NULL;
     int64_t size = (int64_t)item->size;
     if (!item->zipped)
-        problem = gan_file_size(item->path, &size);
+        problem = gan_file_size(w->ctx, item->path, &size);
     item->size = (uint64_t)size;
     size_t there = item->size < PREFIX ? (size_t)size : PREFIX;
     if (!problem)

@@ -19,8 +19,8 @@
 static void check_regular(gan_context *ctx, const char *path)
 {
     struct stat info;
-    if (stat(path, &info) != 0)
-        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
+    if (gan_path_stat(ctx, path, &info) != 0)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, gan_file_reason(ctx, errno));
     if (S_ISDIR(info.st_mode))
         gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: is a directory", path);
     if (!S_ISREG(info.st_mode))
@@ -30,10 +30,12 @@ static void check_regular(gan_context *ctx, const char *path)
 static gzFile open_file(gan_context *ctx, const char *path)
 {
     check_regular(ctx, path);
-    errno = 0;
-    gzFile file = gzopen(path, "rb");
-    if (!file && errno)
-        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
+    int fd = gan_path_open(ctx, path, O_RDONLY, 0);
+    if (fd < 0)
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, gan_file_reason(ctx, errno));
+    gzFile file = gzdopen(fd, "rb");
+    if (!file)
+        close(fd);
     if (!file)
         gan_fail(ctx, GAN_ERROR_MEMORY, "%s: no memory to read it with", path);
     gzbuffer(file, (unsigned)CHUNK);
@@ -62,9 +64,13 @@ int64_t gan_file_measure(gan_context *ctx, const char *path)
     gzFile file = open_file(ctx, path);
     int64_t size = 0;
     int got;
-    while ((got = gzread(file, chunk, (unsigned)CHUNK)) > 0)
+    bool within = true; /* the limits: a small file may inflate to a large one */
+    while (within && (got = gzread(file, chunk, (unsigned)CHUNK)) > 0) {
         size += got;
+        within = gan_count_work(ctx, (double)got / 32);
+    }
     close_file(ctx, path, file, got);
+    gan_spend(ctx, 0);
     return size;
 }
 
@@ -74,16 +80,19 @@ void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t siz
     int64_t left = size;
     gzFile file = open_file(ctx, path);
     int got = 1;
-    while (left > 0 && got > 0) {
+    bool within = true;
+    while (left > 0 && got > 0 && within) {
         unsigned want = left < (int64_t)CHUNK ? (unsigned)left : (unsigned)CHUNK;
         got = gzread(file, at, want);
         if (got > 0)
             at += got, left -= got;
+        within = gan_count_work(ctx, (double)got / 32);
     }
     char beyond;
-    if (got > 0)
+    if (got > 0 && within)
         got = gzread(file, &beyond, 1);
     close_file(ctx, path, file, got);
+    gan_spend(ctx, 0);
     if (left > 0 || got > 0) {
         gan_fail(ctx, GAN_ERROR_IO, "%s: changed while it was being read (%lld bytes were expected, there are %s)",
                  path, (long long)size, left > 0 ? "fewer" : "more");
@@ -93,12 +102,12 @@ void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t siz
 /* ---- Parts of files, from any thread ---------------------------------------------------------- */
 
 /* A descriptor of the regular file at path, and its size; -1 with *reason. */
-static int open_regular(const char *path, int64_t *size, const char **reason)
+static int open_regular(const gan_context *ctx, const char *path, int64_t *size, const char **reason)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
+    int fd = gan_path_open(ctx, path, O_RDONLY | O_NONBLOCK, 0); /* a pipe is refused, not waited for */
     if (fd < 0 || fstat(fd, &info) != 0)
-        *reason = strerror(errno);
+        *reason = gan_file_reason(ctx, errno);
     else if (S_ISDIR(info.st_mode))
         *reason = "is a directory";
     else if (!S_ISREG(info.st_mode))
@@ -110,20 +119,20 @@ static int open_regular(const char *path, int64_t *size, const char **reason)
     return -1;
 }
 
-const char *gan_file_size(const char *path, int64_t *size)
+const char *gan_file_size(const gan_context *ctx, const char *path, int64_t *size)
 {
     const char *reason = NULL;
-    int fd = open_regular(path, size, &reason);
+    int fd = open_regular(ctx, path, size, &reason);
     if (fd >= 0)
         close(fd);
     return reason;
 }
 
-const char *gan_file_slice(const char *path, int64_t offset, void *buffer, size_t size)
+const char *gan_file_slice(const gan_context *ctx, const char *path, int64_t offset, void *buffer, size_t size)
 {
     const char *reason = NULL;
     int64_t there;
-    int fd = open_regular(path, &there, &reason);
+    int fd = open_regular(ctx, path, &there, &reason);
     if (fd < 0)
         return reason;
     if (offset < 0 || offset > there || (uint64_t)(there - offset) < size)
@@ -162,9 +171,9 @@ static bool write_all(int fd, int64_t offset, const char *bytes, size_t size)
 
 /* A rename survives a crash only once its folder is on disk. File systems that cannot sync a folder
  * say EINVAL and need no telling. */
-static bool sync_folder(const char *folder)
+static bool sync_folder(const gan_context *ctx, const char *folder)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = gan_path_open(ctx, folder, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return errno == EACCES; /* a folder may be writable but not readable */
     bool done = fsync(fd) == 0 || errno == EINVAL;
@@ -176,11 +185,11 @@ static bool sync_folder(const char *folder)
 
 /* Opens a new file in folder and leaves its name in temporary; -1 when it cannot. The name does not
  * grow with the target's, which may already be as long as names can be. */
-static int open_temporary(const char *folder, char *temporary, size_t size, mode_t mode)
+static int open_temporary(const gan_context *ctx, const char *folder, char *temporary, size_t size, mode_t mode)
 {
     for (int attempt = 0; attempt < 10000; attempt++) {
         snprintf(temporary, size, "%s/.ganlua-%ld-%d.tmp", folder, (long)getpid(), attempt);
-        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        int fd = gan_path_open(ctx, temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
         if (fd >= 0 || errno != EEXIST)
             return fd;
     }
@@ -190,7 +199,7 @@ static int open_temporary(const char *folder, char *temporary, size_t size, mode
 void gan_file_write(gan_context *ctx, const char *path, const void *bytes, size_t size)
 {
     struct stat old;
-    bool replaces = stat(path, &old) == 0;
+    bool replaces = gan_path_stat(ctx, path, &old) == 0;
     if (replaces && S_ISDIR(old.st_mode))
         gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: is a directory", path);
     if (replaces && !S_ISREG(old.st_mode))
@@ -207,28 +216,28 @@ void gan_file_write(gan_context *ctx, const char *path, const void *bytes, size_
         slash[slash == folder] = 0; /* of "/name" the folder is "/" */
     }
 
-    int fd = open_temporary(folder, temporary, length + 64, 0666);
+    int fd = open_temporary(ctx, folder, temporary, length + 64, 0666);
     if (fd < 0)
-        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, gan_file_reason(ctx, errno));
     bool done = (!replaces || fchmod(fd, old.st_mode & 0777) == 0) && write_all(fd, 0, bytes, size) && fsync(fd) == 0;
     int reason = errno;
     if (close(fd) != 0 && done)
         done = false, reason = errno;
-    if (done && rename(temporary, path) != 0)
+    if (done && gan_path_rename(ctx, temporary, path) != 0)
         done = false, reason = errno;
     if (!done) {
-        unlink(temporary);
-        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(reason));
+        gan_path_remove(ctx, temporary);
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, gan_file_reason(ctx, reason));
     }
-    if (!sync_folder(folder))
+    if (!sync_folder(ctx, folder))
         gan_fail(ctx, GAN_ERROR_IO, "%s: cannot sync its folder: %s", path, strerror(errno));
 }
 
 void gan_file_append(gan_context *ctx, const char *path, int64_t offset, const void *bytes, size_t size, bool sync)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    int fd = gan_path_open(ctx, path, O_WRONLY | O_CREAT, 0666);
     if (fd < 0)
-        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, gan_file_reason(ctx, errno));
     struct stat info;
     bool done = fstat(fd, &info) == 0;
     bool shorter = done && info.st_size < offset;
@@ -242,7 +251,7 @@ void gan_file_append(gan_context *ctx, const char *path, int64_t offset, const v
         gan_fail(ctx, GAN_ERROR_IO, "%s: is damaged: it has %lld bytes where there were %lld", path,
                  (long long)info.st_size, (long long)offset);
     if (!done)
-        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, strerror(reason));
+        gan_fail(ctx, GAN_ERROR_IO, "%s: cannot write: %s", path, gan_file_reason(ctx, reason));
 }
 
 uint32_t gan_checksum(uint32_t before, const void *bytes, size_t size)

@@ -13,6 +13,26 @@
 
 #include "gan.h"
 
+struct stat;
+
+/* ---- Paths (gate.c) -------------------------------------------------------------------------- */
+/* Everything that takes a path in this library goes through these: they return -1 and set errno, as the system's
+ * functions of those names do, and fail so too where the context is confined to a folder and the path leads out of it.
+ * From any thread. */
+
+/* Confines the context's files to the folder at path, to be followed once; NULL: there are no files. False with errno
+ * where there is no such folder. */
+bool gan_confine(gan_context *ctx, const char *path);
+/* errno's number in words. */
+const char *gan_file_reason(const gan_context *ctx, int error);
+/* A descriptor that closes itself on exec. Of a confined context, only regular files and folders are opened. */
+int gan_path_open(const gan_context *ctx, const char *path, int flags, unsigned mode);
+int gan_path_stat(const gan_context *ctx, const char *path, struct stat *at);
+int gan_path_make_folder(const gan_context *ctx, const char *path);
+int gan_path_rename(const gan_context *ctx, const char *from, const char *to);
+/* Of a file. */
+int gan_path_remove(const gan_context *ctx, const char *path);
+
 /* ---- Files (file.c) -------------------------------------------------------------------------- */
 
 /* Bytes that the regular file at path holds once inflated; a file that is not gzip is taken as it
@@ -21,8 +41,8 @@ int64_t gan_file_measure(gan_context *ctx, const char *path);
 /* Reads these bytes into buffer; fails unless there are exactly size of them. */
 void gan_file_read(gan_context *ctx, const char *path, void *buffer, int64_t size);
 /* The size of the regular file at path, and size bytes of it from offset on. From any thread; NULL, or why not. */
-const char *gan_file_size(const char *path, int64_t *size);
-const char *gan_file_slice(const char *path, int64_t offset, void *buffer, size_t size);
+const char *gan_file_size(const gan_context *ctx, const char *path, int64_t *size);
+const char *gan_file_slice(const gan_context *ctx, const char *path, int64_t offset, void *buffer, size_t size);
 /* Writes size bytes to path, whole or not at all: into a temporary file of the same folder, fsync,
  * rename, fsync of the folder. Keeps the permissions of a file it replaces; a symbolic link is
  * replaced, not followed; what is no regular file (/dev/null) is refused. */
@@ -73,8 +93,8 @@ gan_zip gan_zip_list(gan_context *ctx, const char *path);
 size_t gan_zip_room(const gan_zip_entry *entry);
 /* The entry's first `size` bytes into out; its length and checksum are checked where that is all of it. packed: room
  * for the compressed data; of less than gan_zip_room, only so much is inflated. From any thread; NULL, or why not. */
-const char *gan_zip_read(const char *path, const gan_zip_entry *entry, uint8_t *out, size_t size, uint8_t *packed,
-                         size_t room);
+const char *gan_zip_read(const gan_context *ctx, const char *path, const gan_zip_entry *entry, uint8_t *out,
+                         size_t size, uint8_t *packed, size_t room);
 
 /* ---- Pictures (album.c; the decoders: picture.h) ------------------------------------------------- */
 

@@ -32,7 +32,7 @@ static uint64_t little(const uint8_t *at, int bytes)
 
 static void slice(gan_context *ctx, const char *path, uint64_t offset, void *to, size_t size)
 {
-    const char *reason = gan_file_slice(path, (int64_t)offset, to, size);
+    const char *reason = gan_file_slice(ctx, path, (int64_t)offset, to, size);
     if (reason)
         gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, reason);
 }
@@ -123,7 +123,7 @@ static const char *why_unreadable(const gan_zip_entry *e, uint64_t file_size, un
 gan_zip gan_zip_list(gan_context *ctx, const char *path)
 {
     int64_t file_size;
-    const char *reason = gan_file_size(path, &file_size);
+    const char *reason = gan_file_size(ctx, path, &file_size);
     if (reason)
         gan_fail(ctx, GAN_ERROR_IO, "%s: cannot read: %s", path, reason);
     struct directory d = find_directory(ctx, path, (uint64_t)file_size);
@@ -198,13 +198,13 @@ size_t gan_zip_room(const gan_zip_entry *e)
     return e->method == GAN_ZIP_DEFLATED ? (size_t)e->packed : 0;
 }
 
-const char *gan_zip_read(const char *path, const gan_zip_entry *e, uint8_t *out, size_t size, uint8_t *packed,
-                         size_t room)
+const char *gan_zip_read(const gan_context *ctx, const char *path, const gan_zip_entry *e, uint8_t *out, size_t size,
+                         uint8_t *packed, size_t room)
 {
     if (e->unreadable)
         return e->unreadable;
     uint8_t local[LOCAL_SIZE];
-    const char *reason = gan_file_slice(path, (int64_t)e->offset, local, sizeof local);
+    const char *reason = gan_file_slice(ctx, path, (int64_t)e->offset, local, sizeof local);
     if (reason)
         return reason;
     if (memcmp(local, "PK\3\4", 4) != 0)
@@ -212,10 +212,10 @@ const char *gan_zip_read(const char *path, const gan_zip_entry *e, uint8_t *out,
     uint64_t at = e->offset + LOCAL_SIZE + little(local + 26, 2) + little(local + 28, 2);
     bool whole = size == e->size;
     if (e->method == GAN_ZIP_STORED) {
-        reason = gan_file_slice(path, (int64_t)at, out, size);
+        reason = gan_file_slice(ctx, path, (int64_t)at, out, size);
     } else {
         size_t packed_size = room < e->packed ? room : (size_t)e->packed;
-        reason = gan_file_slice(path, (int64_t)at, packed, packed_size);
+        reason = gan_file_slice(ctx, path, (int64_t)at, packed, packed_size);
         if (!reason)
             reason = inflate_bytes(packed, packed_size, out, size, whole);
     }

@@ -12,14 +12,16 @@ static const char *check_path(lua_State *L, int index, const char *function)
 
 /* ---- Parts of files ---- */
 
-/* core.file_size(path) -> bytes */
+/* core.file_size(path [, function]) -> bytes; errors begin with the function's name, where there is one */
 static int file_size(lua_State *L)
 {
     const char *path = check_path(L, 1, "file_size");
     int64_t size;
-    const char *reason = gan_file_size(path, &size);
+    const char *reason = gan_file_size(ganlua_context(L), path, &size);
+    const char *function = luaL_optstring(L, 2, NULL);
     if (reason)
-        ganlua_error_at_user(L, "%s: cannot read: %s", path, reason);
+        ganlua_error_at_user(L, "%s%s%s: cannot read: %s", function ? function : "", function ? ": " : "", path,
+                             reason);
     lua_pushinteger(L, size);
     return 1;
 }
@@ -39,7 +41,7 @@ static int file_slice(lua_State *L)
     size_t offset = check_bytes(L, 2, "file_slice", "offset"), size = check_bytes(L, 3, "file_slice", "size");
     luaL_Buffer buffer;
     char *to = luaL_buffinitsize(L, &buffer, size);
-    const char *reason = gan_file_slice(path, (int64_t)offset, to, size);
+    const char *reason = gan_file_slice(ganlua_context(L), path, (int64_t)offset, to, size);
     if (reason)
         ganlua_error_at_user(L, "%s: cannot read: %s", path, reason);
     luaL_pushresultsize(&buffer, size);
@@ -66,8 +68,9 @@ static int file_rows(lua_State *L)
         int64_t row = (int64_t)place - 1;
         lua_rawgeti(L, 1, row / rows + 1);
         const char *path = lua_tostring(L, -1);
-        const char *reason =
-            path ? gan_file_slice(path, (int64_t)offset + row % rows * (int64_t)size, to + i * size, size) : "no path";
+        const char *reason = path ? gan_file_slice(ganlua_context(L), path,
+                                                   (int64_t)offset + row % rows * (int64_t)size, to + i * size, size)
+                                  : "no path";
         if (reason)
             ganlua_error_at_user(L, "%s: cannot read: %s", path ? path : "file_rows", reason);
         lua_pop(L, 1);
@@ -207,7 +210,7 @@ static int zip_read(lua_State *L)
     uint8_t *packed = lua_newuserdatauv(L, room + 1, 0);
     luaL_Buffer buffer;
     uint8_t *to = (uint8_t *)luaL_buffinitsize(L, &buffer, e.size);
-    const char *reason = gan_zip_read(path, &e, to, e.size, packed, room);
+    const char *reason = gan_zip_read(ganlua_context(L), path, &e, to, e.size, packed, room);
     if (reason)
         ganlua_error_at_user(L, "%s: %s: %s", path, luaL_optstring(L, 3, "a file in it"), reason);
     luaL_pushresultsize(&buffer, e.size);
@@ -455,10 +458,10 @@ static int row_digests(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg methods[] = {{"look", look},        {"load", load},           {"heads", heads},
-                                   {"prepare", prepare},  {"keep", keep},           {"read", read},
-                                   {"count", count},      {"prefetch", prefetch},   {"close", close_album},
-                                   {"__gc", close_album}, {"__close", close_album}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"look", look},         {"load", load}, {"heads", heads}, {"prepare", prepare},
+                                   {"keep", keep},         {"read", read}, {"count", count}, {"prefetch", prefetch},
+                                   {"close", close_album}, {NULL, NULL}};
+static const luaL_Reg endings[] = {{"__gc", close_album}, {"__close", close_album}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"file_size", file_size},
                                      {"file_slice", file_slice},
@@ -476,8 +479,8 @@ void ganlua_add_albums(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, album_name);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
+    luaL_setfuncs(L, endings, 0);
+    luaL_newlib(L, methods); /* not the metatable itself: nobody is to reach its __gc */
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }

@@ -167,6 +167,7 @@ void ganlua_enter(lua_State *L, ganlua_work *work, void *argument)
     if (attempt(b, work, argument))
         return;
     if (b->kind == GAN_ERROR_MEMORY) {
+        gan_count_work(b->ctx, 1000 + (double)gan_memory(b->ctx).live / 32);
         lua_gc(L, LUA_GCCOLLECT);
         lua_gc(L, LUA_GCCOLLECT); /* what the first cycle's finalizers let go of */
         if (attempt(b, work, argument))

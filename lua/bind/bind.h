@@ -25,6 +25,12 @@ void ganlua_adopt_context(lua_State *L, gan_context *ctx);
 /* What core.interrupted() asks: NULL, or the signal's name. Without one, it is always false. */
 void ganlua_set_interrupt_poll(lua_State *L, const char *(*poll)(void *user), void *user);
 
+/* Pushes the environment of ganlua's own Lua modules; makes it, from what is global now, where there is none. */
+void ganlua_push_environment(lua_State *L);
+
+/* Pops a table that is that environment from now on; before ganlua is opened. */
+void ganlua_adopt_environment(lua_State *L);
+
 /* ---- For the files of bind ---- */
 
 struct ganlua_tensor {

@@ -98,10 +98,12 @@ static int checksum(lua_State *L)
     return 1;
 }
 
+static const char lock_name[] = "ganlua.lock";
+
 /* Unlocks: __gc and __close of what lock_file returns. */
 static int unlock(lua_State *L)
 {
-    int *fd = lua_touserdata(L, 1);
+    int *fd = luaL_checkudata(L, 1, lock_name);
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
@@ -115,25 +117,28 @@ static int lock_file(lua_State *L)
     const char *path = ganlua_check_string(L, 1, "lock_file", "path", NULL);
     int *fd = lua_newuserdatauv(L, sizeof *fd, 0); /* anchored first: what follows may raise */
     *fd = -1;
-    if (luaL_newmetatable(L, "ganlua.lock")) {
+    if (luaL_newmetatable(L, lock_name)) {
         lua_pushcfunction(L, unlock);
         lua_setfield(L, -2, "__gc");
         lua_pushcfunction(L, unlock);
         lua_setfield(L, -2, "__close");
+        lua_createtable(L, 0, 1); /* not itself: nobody is to reach its __gc */
         lua_pushcfunction(L, unlock);
         lua_setfield(L, -2, "close");
-        lua_pushvalue(L, -1);
         lua_setfield(L, -2, "__index");
     }
     lua_setmetatable(L, -2);
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    gan_context *ctx = ganlua_context(L);
+    *fd = gan_path_open(ctx, path, O_RDWR | O_CREAT, 0666);
     if (*fd < 0)
-        ganlua_error_at_user(L, "%s: cannot write: %s", path, strerror(errno));
+        ganlua_error_at_user(L, "%s: cannot write: %s", path, gan_file_reason(ctx, errno));
     double left = luaL_optnumber(L, 2, 0);
     int status;
     while ((status = flock(*fd, LOCK_EX | LOCK_NB)) != 0 && (errno == EINTR || (errno == EWOULDBLOCK && left > 0))) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         left -= 0.01;
+        if (!gan_count_work(ctx, 0)) /* a limit ends the waiting, and then the caller */
+            left = 0;
     }
     if (status != 0 && errno == EWOULDBLOCK) /* file systems without locks say something else: nobody holds it there */
         lua_pushboolean(L, 0);
@@ -142,15 +147,15 @@ static int lock_file(lua_State *L)
 
 /* ---- Folders ---- */
 
-static bool is_folder(const char *path)
+static bool is_folder(lua_State *L, const char *path)
 {
     struct stat at;
-    return stat(path, &at) == 0 && S_ISDIR(at.st_mode);
+    return gan_path_stat(ganlua_context(L), path, &at) == 0 && S_ISDIR(at.st_mode);
 }
 
 static _Noreturn void cannot_make(lua_State *L, const char *path, int reason)
 {
-    ganlua_error_at_user(L, "cannot make folder %s: %s", path, strerror(reason));
+    ganlua_error_at_user(L, "cannot make folder %s: %s", path, gan_file_reason(ganlua_context(L), reason));
 }
 
 /* Makes the folders that the first `length` bytes of path name, one inside the other; those that are there are fine. */
@@ -160,9 +165,9 @@ static void make_folders(lua_State *L, const char *path, size_t length)
         if (end < length && path[end] != '/')
             continue;
         const char *part = lua_pushlstring(L, path, end);
-        if (mkdir(part, 0777) != 0) {
+        if (gan_path_make_folder(ganlua_context(L), part) != 0) {
             int reason = errno == EEXIST ? ENOTDIR : errno;
-            if (!is_folder(part)) /* an existing parent on a read-only system says EROFS */
+            if (!is_folder(L, part)) /* an existing parent on a read-only system says EROFS */
                 cannot_make(L, path, reason);
         }
         lua_pop(L, 1);
@@ -185,7 +190,7 @@ static int create_directory(lua_State *L)
     const char *name = strrchr(path, '/');
     if (name && name > path)
         make_folders(L, path, (size_t)(name - path));
-    bool made = mkdir(path, 0777) == 0;
+    bool made = gan_path_make_folder(ganlua_context(L), path) == 0;
     if (!made && errno != EEXIST)
         cannot_make(L, path, errno);
     lua_pushboolean(L, made);
@@ -195,7 +200,15 @@ static int create_directory(lua_State *L)
 static int exists(lua_State *L)
 {
     struct stat at;
-    lua_pushboolean(L, stat(ganlua_check_string(L, 1, "exists", "path", NULL), &at) == 0);
+    lua_pushboolean(L, gan_path_stat(ganlua_context(L), ganlua_check_string(L, 1, "exists", "path", NULL), &at) == 0);
+    return 1;
+}
+
+/* core.remove_file(path) -> whether it was removed */
+static int remove_file(lua_State *L)
+{
+    const char *path = ganlua_check_string(L, 1, "remove_file", "path", NULL);
+    lua_pushboolean(L, gan_path_remove(ganlua_context(L), path) == 0);
     return 1;
 }
 
@@ -203,7 +216,7 @@ static int exists(lua_State *L)
 static int file_stamp(lua_State *L)
 {
     struct stat at;
-    if (stat(ganlua_check_string(L, 1, "file_stamp", "path", NULL), &at) != 0)
+    if (gan_path_stat(ganlua_context(L), ganlua_check_string(L, 1, "file_stamp", "path", NULL), &at) != 0)
         return 0;
     lua_pushfstring(L, "%I %I %I %I", (lua_Integer)at.st_mtim.tv_sec, (lua_Integer)at.st_mtim.tv_nsec,
                     (lua_Integer)at.st_size, (lua_Integer)at.st_ino);
@@ -212,7 +225,7 @@ static int file_stamp(lua_State *L)
 
 static int is_directory(lua_State *L)
 {
-    lua_pushboolean(L, is_folder(ganlua_check_string(L, 1, "is_directory", "path", NULL)));
+    lua_pushboolean(L, is_folder(L, ganlua_check_string(L, 1, "is_directory", "path", NULL)));
     return 1;
 }
 
@@ -235,9 +248,15 @@ static int list_directory(lua_State *L)
     lua_pushcfunction(L, close_folder);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
-    *folder = opendir(path);
-    if (!*folder)
-        ganlua_error_at_user(L, "cannot list folder %s: %s", path, strerror(errno));
+    gan_context *ctx = ganlua_context(L);
+    int fd = gan_path_open(ctx, path, O_RDONLY | O_DIRECTORY, 0);
+    *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (!*folder) {
+        int reason = errno;
+        if (fd >= 0)
+            close(fd);
+        ganlua_error_at_user(L, "cannot list folder %s: %s", path, gan_file_reason(ctx, reason));
+    }
     lua_newtable(L);
     lua_Integer count = 0;
     for (struct dirent *entry; (entry = readdir(*folder));) {
@@ -376,6 +395,7 @@ static const luaL_Reg functions[] = {{"read_file", read_file},
                                      {"create_directory", create_directory},
                                      {"exists", exists},
                                      {"is_directory", is_directory},
+                                     {"remove_file", remove_file},
                                      {"file_stamp", file_stamp},
                                      {"list_directory", list_directory},
                                      {"safetensors_encode", safetensors_encode},

@@ -215,5 +215,6 @@ static const luaL_Reg functions[] = {{"json_encode", encode}, {"json_decode", de
 
 void ganlua_add_json(lua_State *L)
 {
+    json_object_seed(0); /* from /dev/urandom, which is read now and not when a script in the sandbox comes to it */
     luaL_setfuncs(L, functions, 0);
 }

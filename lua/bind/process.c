@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bind.h"
+#include "io/io.h"
 
 extern char **environ;
 
@@ -65,9 +66,9 @@ static int spawn(lua_State *L)
 {
     const char *path = ganlua_check_string(L, 2, "spawn", "path", NULL);
     char **arguments = check_arguments(L, 1);
-    int output = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int output = gan_path_open(ganlua_context(L), path, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (output < 0)
-        ganlua_error_at_user(L, "spawn: cannot write %s: %s", path, strerror(errno));
+        ganlua_error_at_user(L, "spawn: cannot write %s: %s", path, gan_file_reason(ganlua_context(L), errno));
     if (flock(output, LOCK_EX | LOCK_NB) != 0) { /* the lock is the open file's: it lives as long as the process */
         close(output);
         lua_pushnil(L);

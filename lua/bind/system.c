@@ -50,6 +50,21 @@ static int hold_cancel(lua_State *L)
     return 1;
 }
 
+static void stopped_work(gan_context *ctx, void *argument)
+{
+    (void)argument;
+    gan_check_stopped(ctx);
+    gan_spend(ctx, 0);
+}
+
+/* core.check_stopped(): raises where ops would: cancelled, or at a limit. For who catches an error and takes it for
+ * something else. */
+static int check_stopped(lua_State *L)
+{
+    ganlua_enter(L, stopped_work, NULL);
+    return 0;
+}
+
 static int threads(lua_State *L)
 {
     lua_pushinteger(L, gan_threads(ganlua_context(L)));
@@ -289,6 +304,7 @@ static const luaL_Reg functions[] = {{"memory", memory},
                                      {"fail_allocations", fail_allocations},
                                      {"cancel_after", cancel_after},
                                      {"hold_cancel", hold_cancel},
+                                     {"check_stopped", check_stopped},
                                      {"threads", threads},
                                      {"kernels", kernels},
                                      {"kernel_sets", kernel_sets},

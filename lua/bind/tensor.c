@@ -80,6 +80,7 @@ static int make_tensor(lua_State *L)
     struct make_work work = {nested_shape(L, 1), NULL};
     ganlua_enter(L, make_work, &work);
     ganlua_push_tensor(L, work.result);
+    gan_count_work(ganlua_context(L), 4 * (double)gan_numel(work.result));
     int64_t path[GAN_MAX_RANK] = {0};
     lua_pushvalue(L, 1);
     fill_nested(L, work.shape, 0, path, gan_write(work.result));
@@ -107,6 +108,7 @@ static int totable(lua_State *L)
     gan_tensor *t = ganlua_check_tensor(L, 1, "totable", "t");
     ganlua_check_reading(L);
     const gan_real *from = gan_data(t);
+    gan_count_work(ganlua_context(L), 4 * (double)gan_numel(t));
     luaL_checkstack(L, GAN_MAX_RANK + 2, "totable");
     push_nested(L, gan_shape_of(t), 0, &from);
     return 1;

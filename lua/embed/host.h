@@ -25,11 +25,18 @@ struct ganlua {
     int outcome;       /* what work() below reports without raising: a GANLUA_ code */
     lua_State *script; /* of ganlua_start_*: kept in the registry, or NULL */
     bool stepping;
+    int failure; /* Lua's status of the error that ended the script */
     ganlua_log *log;
     void *log_user;
     ganlua_progress_callback *progress;
     void *progress_user;
-    int spared; /* instructions that ganlua's own modules got after the cancel, to put things in order */
+    double spared; /* instructions that ganlua's own modules got after the end of the call, to put things in order */
+    gan_limits limits; /* of a call */
+    bool sandbox;
+    size_t longest_string; /* that a script may make; ganlua's own modules may make longer ones */
+    size_t refused;        /* bytes of the last string that was longer; 0: none in this call */
+    int closing;           /* coroutines that are being closed inside each other */
+    lua_State *running;    /* inside a call: the coroutine that runs, as far as is known */
 };
 
 static inline ganlua *ganlua_of(lua_State *L)
@@ -42,6 +49,9 @@ int ganlua_protect(ganlua *gl, lua_CFunction work, void *argument);
 
 /* Makes `message` what ganlua_error tells, and `code` what the running ganlua_protect returns. */
 void ganlua_report(ganlua *gl, int code, const char *message);
+/* A message handler: makes any error value a message with a traceback, if it does not bring its own. */
+int ganlua_explain(lua_State *L);
+
 /* A script and its arguments. */
 struct ganlua_script {
     const char *path; /* or NULL */
@@ -61,9 +71,18 @@ int ganlua_open_embedded(lua_State *L);
 
 /* Watches L, and the coroutines that it makes, for a cancel; L is the state's main thread. */
 void ganlua_watch(ganlua *gl);
-/* Ends that; tells whether a cancel came, which is forgotten. */
-bool ganlua_unwatch(ganlua *gl);
+/* Ends that; tells whether a cancel came, which is forgotten, or a limit was reached, in words too: GANLUA_OK, or one of
+ * those errors. */
+int ganlua_unwatch(ganlua *gl, char *text, size_t size);
 /* The hook that watches. */
 void ganlua_poll(lua_State *L, lua_Debug *at);
+/* Has it look at the next instruction already: after something that took long. Cannot fail; inside a call only. */
+void ganlua_poll_soon(ganlua *gl);
+/* Counts work that no hook sees, before or while it is done; raises where the call is to end. */
+void ganlua_spend(lua_State *L, double work);
+/* Whether a chunk of that name is one of ganlua's modules. */
+bool ganlua_is_own_code(const char *source);
+/* The innermost Lua function, of which "S" is told; false where only C runs. */
+bool ganlua_find_code(lua_State *L, lua_Debug *at);
 
 #endif

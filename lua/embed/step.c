@@ -135,6 +135,26 @@ static void forget_script(lua_State *L, ganlua *gl)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &script_key);
 }
 
+/* What the script's thread runs: the script, its upvalue. An error has closed all that it closes, watched, before it
+ * leaves here; one that came from the hook would leave the thread with hooks turned off for what is closed later. */
+static int pass_on(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    if (status == LUA_OK || status == LUA_YIELD)
+        return 0;
+    ganlua_of(L)->failure = status;
+    return lua_error(L);
+}
+
+static int run_script(lua_State *L)
+{
+    lua_pushcfunction(L, ganlua_explain);
+    lua_insert(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 2);
+    return pass_on(L, lua_pcallk(L, lua_gettop(L) - 2, 0, 1, 0, pass_on), 0);
+}
+
 static int start_protected(lua_State *L)
 {
     ganlua *gl = ganlua_of(L);
@@ -148,6 +168,9 @@ static int start_protected(lua_State *L)
     int count = ganlua_load_script(L, lua_touserdata(L, 1));
     if (!lua_checkstack(script, count + 1))
         return luaL_error(L, "too many arguments");
+    lua_pushvalue(L, -count - 1);
+    lua_pushcclosure(L, run_script, 1);
+    lua_replace(L, -count - 2);
     lua_xmove(L, script, count + 1);
     gl->script = script;
     return 0;
@@ -176,25 +199,23 @@ static int step_protected(lua_State *L)
         return 0;
     int results, status = lua_status(script);
     int count = status == LUA_YIELD ? 0 : lua_gettop(script) - 1;
+    gl->failure = LUA_OK;
     gl->stepping = true;
+    gl->running = script;
     status = lua_resume(script, L, count, &results);
+    gl->running = L;
     gl->stepping = false;
     if (status == LUA_YIELD) {
         lua_pop(script, results);
         gl->outcome = GANLUA_MORE;
         return 0;
     }
-    /* From here on it has ended, whatever its error value does when it is asked for its text. */
     forget_script(L, gl);
     if (status == LUA_OK)
         return 0;
-    luaL_traceback(L, script, NULL, 0);
-    lua_xmove(script, L, 1);
-    lua_resetthread(script);
-    luaL_checkstack(L, 3, NULL);
-    const char *message = luaL_tolstring(L, -1, NULL);
-    lua_pushfstring(L, "%s\n%s", message, lua_tostring(L, -3));
-    ganlua_report(gl, status == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT, lua_tostring(L, -1));
+    const char *message = lua_tostring(script, -1); /* ganlua_explain's, a string */
+    ganlua_report(gl, status == LUA_ERRMEM || gl->failure == LUA_ERRMEM ? GANLUA_ERROR_MEMORY : GANLUA_ERROR_SCRIPT,
+                  message ? message : "not enough memory");
     return 0;
 }
 

@@ -11,7 +11,8 @@ local fingerprint = {}
 -- The files that the script was read from: itself, and modules that were found in its folder or in the one where it
 -- was started.
 local function source_files()
-  local script = arg and arg[0]
+  if not package.searchpath then return {} end -- in the sandbox: one script, whose text is told
+  local script = _G.arg and _G.arg[0]
   local files = {}
   if script and core.exists(script) and not core.is_directory(script) then files[1] = script end
   local beside = script and script:match "^(.*/)[^/]*$"
@@ -31,6 +32,7 @@ end
 function fingerprint.of(config, functions)
   local settings = package.loaded["ganlua.settings"]
   local told = { (config:gsub("0x%x+", "")), settings and settings.set or {} }
+  told[#told + 1] = settings and settings.script
   for _, path in ipairs(source_files()) do told[#told + 1] = core.read_file(path) end
   for _, f in ipairs(functions) do
     local source = debug.getinfo(f, "S").source

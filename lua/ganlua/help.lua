@@ -77,9 +77,8 @@ local function of_lua_function(expression, f, sources)
   local info = debug.getinfo(f, "S")
   local text = sources[info.source]
   if not text and info.source:sub(1, 1) == "@" then
-    local file = io.open(info.source:sub(2))
-    text = file and file:read("a")
-    if file then file:close() end
+    local readable, found = pcall(core.read_file, info.source:sub(2))
+    text = readable and found or nil
   end
   local lines = lines_of(text or "")
   local line = lines[info.linedefined]

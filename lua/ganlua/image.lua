@@ -33,7 +33,7 @@ function image.load(path)
   if type(path) ~= "string" then
     check.fail("image.load: the path must be a string, got %s", check.describe(path))
   end
-  return core.picture_decode(core.file_slice(path, 0, core.file_size(path)), path)
+  return core.picture_decode(core.file_slice(path, 0, core.file_size(path, "image.load")), path)
 end
 
 ---@class ganlua.image

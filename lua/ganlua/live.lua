@@ -21,7 +21,7 @@ Watch.__index = Watch
 --- Watches the script that is running. `source` is its text as it was read last.
 ---@return ganlua.live
 function live.watch()
-  local path = arg and arg[0]
+  local path = _G.arg and _G.arg[0]
   if not path or not core.exists(path) or core.is_directory(path) then
     check.fail("train: live needs a script that is a file")
   end
@@ -55,7 +55,7 @@ function Watch:read()
   local function reach(options) error(setmetatable({ options = options }, Reached), 0) end
   local _ <close> = setmetatable({}, { __close = function() gan.train, gan.trainer = train, trainer end })
   gan.train, gan.trainer = reach, reach
-  local _, reached = pcall(chunk, table.unpack(arg))
+  local _, reached = pcall(chunk, table.unpack(_G.arg))
   if getmetatable(reached) == Reached then return reached.options end
   if reached ~= nil then error(reached, 0) end
   check.fail("%s: ended without gan.train", self.path)

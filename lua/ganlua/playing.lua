@@ -132,7 +132,7 @@ function playing.play(self)
   local on, recorder = self.options.on, self.game.recorder
   if not (on.nan or on.collapse or self.going_on_from or self.live) then return attempt(self) end
   while true do
-    local traceback
+    local traceback = "" -- which stays so where a call's limit has ended it
     local fine, problem = xpcall(attempt, function(raised)
       traceback = "\n" .. debug.traceback(nil, 2)
       return raised

@@ -36,15 +36,15 @@ function report.report(values)
   local settings = package.loaded["ganlua.settings"]
   local path = settings and settings.set and settings.set["ganlua.report"]
   if path and #names > 0 then
-    local file <close> = assert(io.open(path, "a"))
-    file:write(core.json_encode(numbers, names), "\n")
+    local size = core.exists(path) and core.file_size(path) or 0
+    core.append_file(path, size, core.json_encode(numbers, names) .. "\n", false)
   end
   return numbers
 end
 
 local function lines_of(path, each)
-  local file <close> = io.open(path)
-  for line in file and file:lines() or function() end do
+  if not core.exists(path) then return end
+  for line in core.read_file(path):gmatch "[^\n]+" do
     local fine, row = pcall(core.json_decode, line) -- the last one may be cut off
     if fine and type(row) == "table" then each(row) end
   end

@@ -199,7 +199,7 @@ function resume.begin(self)
     return
   end
 
-  os.remove(self.folder .. "/samples/stopped.png")
+  core.remove_file(self.folder .. "/samples/stopped.png")
   run_folder.trim(self.folder, given.checkpoint.keep, counters.iteration)
   self.log:clear()
   if given.resume == "restart_schedule" then

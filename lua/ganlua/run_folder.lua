@@ -20,7 +20,7 @@ end
 
 -- A run without a name is called after the script: "examples/ring.lua" -> "ring".
 local function script_name()
-  local script = arg and arg[0]
+  local script = _G.arg and _G.arg[0]
   local name = script and script:match("([^/]+)$"):gsub("%.lua$", "")
   return name and name:match("^[%w_.-]+$") and name or "run"
 end
@@ -55,7 +55,7 @@ end
 function run_folder.trim(folder, count, iteration)
   local kept = run_folder.kept(folder)
   for i = #kept, 1, -1 do
-    if kept[i].iteration <= iteration and count > 0 then count = count - 1 else os.remove(kept[i].path) end
+    if kept[i].iteration <= iteration and count > 0 then count = count - 1 else core.remove_file(kept[i].path) end
   end
 end
 
@@ -63,9 +63,8 @@ end
 local function complete(folder, counters)
   local history = counters.history
   if type(history) ~= "table" then return false, "it says nothing of the history" end
-  local file = io.open(folder .. "/history", "rb")
-  local size = file and file:seek "end" or 0
-  if file then file:close() end
+  local path = folder .. "/history"
+  local size = core.exists(path) and core.file_size(path) or 0
   if size < history.size then return false, "the history is shorter" end
   if not metrics_log.measure(folder .. "/metrics.jsonl", counters.metrics or 0) then
     return false, "metrics.jsonl is shorter"
@@ -85,6 +84,7 @@ function run_folder.newest_checkpoint(folder)
   for _, path in ipairs(paths) do
     if core.exists(path) then
       local good, found = pcall(checkpoint.read, path)
+      core.check_stopped() -- the end of a program's call says nothing of the file
       local problem = not good and found:gsub("^.-:%d+: ", "")
       if good then
         good, problem = complete(folder, found.counters)
@@ -132,7 +132,7 @@ local function sweep_up(folder)
   for _, name in ipairs(core.list_directory(folder)) do
     local path = folder .. "/" .. name
     if name:find(half_done) then
-      os.remove(path)
+      core.remove_file(path)
     elseif name == "samples" and core.is_directory(path) then
       sweep_up(path)
     end

@@ -146,6 +146,7 @@ local calls, folders = 0, {}
 --- its values
 ---@return { folder: string, rows: table[], metrics: string[] }
 function sweep.sweep(options)
+  if not core.spawn then check.fail("sweep: the sandbox starts no other programs") end
   local plain, axes = understood(options)
   local all = axis.combinations(axes)
   local settings, set = settings_of()
@@ -162,7 +163,7 @@ function sweep.sweep(options)
   local script = plain.script
   if script and not core.exists(script) then check.fail("sweep: cannot open %s", script) end
   processes.command(script or "", { set = {}, out = "" }, 1) -- refuses before a folder is made
-  local name = plain.name or ((script or arg[0]):match "([^/]+)$":gsub("%.lua$", "") .. "-sweep")
+  local name = plain.name or ((script or _G.arg[0]):match "([^/]+)$":gsub("%.lua$", "") .. "-sweep")
   if not plain.name and not script and calls > 1 then name = ("%s%d"):format(name, calls) end
   local self = processes.new {
     number = calls, before = table.move(folders, 1, #folders, 1, {}), script = script,
@@ -171,7 +172,8 @@ function sweep.sweep(options)
   }
   self.metrics = type(plain.metric) == "string" and { plain.metric } or plain.metric
   self.folder = choose_folder(plain, {
-    script = script or arg[0], text = core.read_file(script or arg[0]), set = set, arguments = table.concat(arg, " "),
+    script = script or _G.arg[0], text = core.read_file(script or _G.arg[0]), set = set,
+    arguments = table.concat(_G.arg, " "),
   }, name)
   folders[calls] = self.folder
   for _, task in ipairs(all) do

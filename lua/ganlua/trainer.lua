@@ -191,7 +191,7 @@ end
 -- What config.lua tells of a run: all that it does follows from this, and from the script.
 local function config_of(given)
   return {
-    name = given.name, script = arg and arg[0], seed = given.seed,
+    name = given.name, script = _G.arg and _G.arg[0], seed = given.seed,
     data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
     labels = given.labels and {
       classes = given.labels.classes, drawn = given.labels.drawn, dropout = given.labels.dropout,

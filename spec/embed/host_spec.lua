@@ -83,4 +83,24 @@ target_link_libraries(host_static ganlua::static)
     assert.equal("2.0\n", succeeds("b/host_shared", cwd))
     assert.equal("2.0\n", succeeds("b/host_static", cwd))
   end)
+
+  it("links the static library by pkg-config --static", function()
+    shell.write(cwd .. "/host.c", [[
+#include <ganlua.h>
+int main(void)
+{
+    ganlua *gl = ganlua_open(NULL);
+    int status = ganlua_run_string(gl, "print(require('ganlua').ones(4):sum():item())");
+    ganlua_close(gl);
+    return status;
+}
+]])
+    -- A place that has no shared library: the linker would take that.
+    succeeds("mkdir lib && cp -r " .. shell.installed() .. "/lib/libganlua.a " .. shell.installed()
+      .. "/lib/pkgconfig lib && cp -r " .. shell.installed() .. "/include .", cwd)
+    succeeds("export PKG_CONFIG_PATH=$PWD/lib/pkgconfig && cc " .. flags
+      .. " host.c $(pkg-config --static --cflags --libs ganlua) -o host", cwd)
+    assert.equal("4.0\n", succeeds("env --unset=LD_LIBRARY_PATH ./host", cwd))
+    assert.is_nil(succeeds("ldd ./host", cwd):find("libganlua", 1, true))
+  end)
 end)

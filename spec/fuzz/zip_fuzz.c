@@ -25,13 +25,13 @@ static const char *written(const uint8_t *bytes, size_t size)
 }
 
 /* Of the first `size` bytes, into room of exactly that size. */
-static void read_entry(const char *path, const gan_zip_entry *entry, size_t size)
+static void read_entry(const gan_context *ctx, const char *path, const gan_zip_entry *entry, size_t size)
 {
     size_t room = gan_zip_room(entry) < MOST_READ ? gan_zip_room(entry) : MOST_READ;
     uint8_t *out = malloc(size ? size : 1), *packed = malloc(room ? room : 1);
     if (!out || !packed)
         abort();
-    const char *reason = gan_zip_read(path, entry, out, size, packed, room);
+    const char *reason = gan_zip_read(ctx, path, entry, out, size, packed, room);
     if (reason ? !reason[0] : size == entry->size && gan_checksum(0, out, size) != entry->crc)
         __builtin_trap();
     free(out);
@@ -47,8 +47,8 @@ static void read_archive(gan_context *ctx, const uint8_t *bytes, size_t size)
         if (strlen(entry->name) > size)
             __builtin_trap();
         size_t whole = entry->size < MOST_READ ? (size_t)entry->size : MOST_READ;
-        read_entry(path, entry, whole);
-        read_entry(path, entry, whole / 2);
+        read_entry(ctx, path, entry, whole);
+        read_entry(ctx, path, entry, whole / 2);
     }
 }
 

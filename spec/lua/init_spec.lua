@@ -1,6 +1,7 @@
 -- What `require "ganlua"` brings.
 
 local gan = require "ganlua"
+local shell = require "spec.cli.shell"
 
 describe("ganlua", function()
   it("brings the tensor functions", function()
@@ -115,5 +116,22 @@ describe("gan.save", function()
 
   it("names a file that is not there", function()
     assert.error_matches(function() gan.load("no/such/file.safetensors") end, "no/such/file.safetensors")
+  end)
+end)
+
+describe("ganlua's own modules", function()
+  it("keep their globals when a script clears its own", function()
+    local script = [[
+      local gan, print, globals = require "ganlua", print, _G
+      local names = {}
+      for name in pairs(globals) do names[#names + 1] = name end
+      for _, name in ipairs(names) do globals[name] = nil end
+      print(gan.nn.sequential { gan.nn.linear { out = 2 }, gan.nn.relu {} }(gan.zeros(3, 4)):sum():item())
+      gan.nn.linear { aut = 2 }
+    ]]
+    local result = shell.run_ganlua { "-e", script }
+    assert.equal(1, result.code)
+    assert.matches("^%-?%d+%.%d+\n$", result.out)
+    assert.matches("linear: unknown option 'aut' %(did you mean 'out'%?%)", result.err)
   end)
 end)

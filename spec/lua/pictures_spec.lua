@@ -70,7 +70,7 @@ describe("gan.image.load", function()
   end
 
   it("refuses what is not there", function()
-    refuses("no_such.png", gan.image.load, files .. "no_such.png")
+    refuses("image.load: " .. files .. "no_such.png: cannot read: No such file", gan.image.load, files .. "no_such.png")
   end)
 end)
 

@@ -17,6 +17,7 @@ local processes = {}
 ---@param threads integer
 ---@return string[]
 function processes.command(script, told, threads)
+  local arg = _G.arg
   if not arg or not arg[0] or not core.exists(arg[0]) then
     check.fail("sweep: needs a script in a file, which other processes can run again")
   end
@@ -39,8 +40,8 @@ end
 -- The last line that a process printed.
 local function last_words(folder)
   local last
-  local file <close> = io.open(folder .. "/output.txt")
-  for line in file and file:lines() or function() end do
+  local path = folder .. "/output.txt"
+  for line in (core.exists(path) and core.read_file(path) or ""):gmatch "[^\n]+" do
     if line:find "%S" and not line:find "^%s" and not line:find "^stack traceback" then last = line end
   end
   return last
@@ -48,10 +49,11 @@ end
 
 -- How far a run is, by its own progress line: a number from 0 to 1.
 local function progress_of(folder)
-  local file <close> = io.open(folder .. "/output.txt")
-  if not file then return nil end
-  file:seek("end", -math.min(300, file:seek "end"))
-  local done, planned = file:read("a"):match ".*\n(%d+)/(%d+)  "
+  local path = folder .. "/output.txt"
+  if not core.exists(path) then return nil end
+  local size = core.file_size(path)
+  local last = math.min(300, size)
+  local done, planned = core.file_slice(path, size - last, last):match ".*\n(%d+)/(%d+)  "
   return done and tonumber(done) / math.max(1, tonumber(planned))
 end
 
@@ -78,7 +80,7 @@ function Sweep:start(task)
     set["ganlua.sweeps"] = table.concat(self.before, ":")
   end
   local seed = task.labels.seed or self.seed
-  task.process = core.spawn(processes.command(self.script or arg[0], { set = set, out = task.folder, seed = seed },
+  task.process = core.spawn(processes.command(self.script or _G.arg[0], { set = set, out = task.folder, seed = seed },
     self.threads), task.folder .. "/output.txt")
   task.status = task.process and "runs" or nil
   task.began = core.monotonic()

@@ -1,0 +1,27 @@
+/* sandbox.h - what the sandbox puts in place of functions of Lua's library: they do the same, and tell how long they
+ * take (ganlua_spend). Each function here adds some of them to the table on the top of the stack, which has Lua's own. */
+#ifndef GANLUA_SANDBOX_H
+#define GANLUA_SANDBOX_H
+
+#include <lua.h>
+
+void ganlua_add_patterns(lua_State *L);   /* find, match, gmatch, gsub */
+void ganlua_add_strings(lua_State *L);    /* the others of string that take long */
+void ganlua_add_tables(lua_State *L);     /* table */
+void ganlua_add_coroutines(lua_State *L); /* coroutine */
+
+/* Replaces field `name` of that table by one that counts the bytes of its first argument, or what it returns. */
+void ganlua_count_argument(lua_State *L, const char *name);
+void ganlua_count_results(lua_State *L, const char *name);
+
+/* Leaves the state's globals with what the sandbox allows, and gives ganlua's own modules what they need. Called once,
+ * protected, in a state with all of Lua's libraries and ganlua's settings. */
+void ganlua_enter_sandbox(lua_State *L);
+
+/* The most bytes of a chunk. Lua's compiler is not interrupted, and takes longer than in proportion. */
+enum { SANDBOX_CHUNK = 256 << 10 };
+/* NULL, or why the sandbox takes no such chunk: it is not text, too long for a compiler that nothing ends, or calls
+ * itself one of ganlua's modules. */
+const char *ganlua_refuse_chunk(const char *text, size_t length, const char *name);
+
+#endif
