@@ -128,6 +128,8 @@ void gan_limit(gan_context *ctx, gan_limits limits);
 bool gan_count_work(gan_context *ctx, double work);
 /* The same, and fails. */
 void gan_spend(gan_context *ctx, double work);
+/* Whether there is a limit of work or time. */
+bool gan_is_limited(const gan_context *ctx);
 /* Fails where the running op is to end: cancelled, or out of time. For what takes long outside kernels. */
 void gan_check_stopped(gan_context *ctx);
 /* What has been counted since gan_limit. */

@@ -30,6 +30,11 @@ void gan_limit(gan_context *ctx, gan_limits limits)
         ctx->deadline = nanoseconds() + (int64_t)(limits.seconds * 1e9);
 }
 
+bool gan_is_limited(const gan_context *ctx)
+{
+    return ctx->limits.work > 0 || ctx->deadline;
+}
+
 bool gan_late(const gan_context *ctx)
 {
     return ctx->deadline && nanoseconds() > ctx->deadline + (ctx->held ? HELD_TIME : 0);

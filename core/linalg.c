@@ -15,6 +15,9 @@ void dsyevd_(const char *job, const char *half, const int *n, double *a, const i
              const int *room_size, int *places, const int *places_size, int *info, size_t job_length,
              size_t half_length);
 
+/* Of floating point, for one unit of gan_spend: those of doubles count twice. */
+#define OPERATIONS 256
+
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -71,8 +74,9 @@ void gan_product_of_doubles(gan_context *ctx, bool ta, bool tb, int64_t m, int64
                             const double *b, double *c)
 {
     check_sizes(ctx, m, n, k);
-    /* Pieces that the sizes alone decide on, each of at most a second. */
-    int64_t rows = least(64, 1 + (int64_t)(1e10 / (2.0 * (double)n * (double)k + 1)));
+    gan_spend(ctx, 2.0 * (double)m * (double)n * (double)k / OPERATIONS);
+    /* Pieces that the sizes alone decide on, each of at most a tenth of a second. */
+    int64_t rows = least(64, 1 + (int64_t)(1e9 / (2.0 * (double)n * (double)k + 1)));
     struct product work = {ctx, ta, tb, m, n, k, rows, a, b, c};
     int64_t pieces = (m + rows - 1) / rows;
     gan_parallel(ctx, pieces, gan_gemm_slots(ctx) == 1 ? pieces : 1, product_job, &work);
@@ -80,9 +84,17 @@ void gan_product_of_doubles(gan_context *ctx, bool ta, bool tb, int64_t m, int64
 
 /* ---- Eigenvalues ---- */
 
+/* LAPACK cannot be interrupted: this many take it less than a tenth of a second. */
+enum { MOST_LIMITED = 512 };
+
 void gan_eigen_symmetric(gan_context *ctx, int64_t n, double *a, double *values, bool vectors)
 {
     check_sizes(ctx, n, n, n);
+    if (n > MOST_LIMITED && gan_is_limited(ctx))
+        gan_fail(ctx, GAN_ERROR_LIMIT,
+                 "a %lld x %lld matrix has too many eigenvalues where work is limited: at most %d", (long long)n,
+                 (long long)n, MOST_LIMITED);
+    gan_spend(ctx, 10.0 * (double)n * (double)n * (double)n / OPERATIONS);
     size_t mark = gan_pool_mark(ctx);
     const char *job = vectors ? "V" : "N";
     int size = (int)n, info = 0, asked = -1, places_needed = 0;

@@ -10,7 +10,8 @@ local core = require "ganlua.core"
 local gan = package.loaded["ganlua"]
 
 -- Functions of the engine that no script has a use for in the sandbox.
-for _, name in ipairs { "spawn", "ended", "terminate", "sleep", "fail_allocations", "cancel_after" } do
+for _, name in ipairs { "spawn", "ended", "terminate", "sleep", "fail_allocations", "cancel_after",
+  "ask_terminal" } do
   core[name] = nil
 end
 

@@ -338,6 +338,7 @@ return function(core)
   end
   sample("zeros", {}, function() return core.zeros(2, 3) end, true)
   sample("ones", {}, function() return core.ones{2, 0} end, true)
+  sample("randint", {}, function() return core.randint({3}, 5) end, true)
   sample("full", {}, function() return core.full({3}, 0.25) end, true)
   sample("arange", {}, function() return core.arange(-1, 1, 0.25) end, true)
   sample("linspace", {}, function() return core.linspace(-1, 1, 5) end, true)

@@ -69,7 +69,7 @@ local answer -- of the terminal, asked once
 
 -- Whether the terminal says that it has sixel graphics: 4 among its device attributes.
 local function has_sixel()
-  if answer == nil then answer = core.ask_terminal("\27[c", "c", 0.3) or "" end
+  if answer == nil then answer = core.ask_terminal and core.ask_terminal("\27[c", "c", 0.3) or "" end
   for attribute in (answer:match "\27%[%?([%d;]*)c" or ""):gmatch "%d+" do
     if attribute == "4" then return true end
   end
