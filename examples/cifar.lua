@@ -26,7 +26,7 @@ local recipe = gan.recipe.sngan_resnet {
 }
 local augment = gan.setting("augment", "none")
 
--- --set features=FILE: how far the samples' features are from real ones' (Frechet distance), every `measure` iterations.
+-- --set features=FILE: the Frechet distance of samples' features from real ones', every `measure` iterations.
 -- The file is learned from the data where there is none.
 local file, features = gan.setting("features", ""), nil
 if file ~= "" then

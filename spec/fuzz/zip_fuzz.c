@@ -1,5 +1,4 @@
 /* zip_fuzz.c - zip archives: the directory, and each file that it names, whole and its beginning. Input: the archive. */
-#define _GNU_SOURCE /* memfd_create */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
