@@ -7,11 +7,6 @@
 
 #include "conv.h"
 
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* ---- Checks and plans ---- */
 
 static void check_stride_and_pad(gan_context *ctx, const char *what, int stride, int pad)
@@ -45,7 +40,7 @@ static int64_t places(gan_context *ctx, const char *what, const char *axis, int6
 static void check_patch(gan_context *ctx, const char *what, gan_conv *v)
 {
     if (__builtin_mul_overflow(v->kh * v->kw, v->c, &v->patch) || v->patch > INT_MAX || v->o > INT_MAX ||
-        v->q > INT_MAX / most(1, v->patch))
+        v->q > INT_MAX / gan_most(1, v->patch))
         gan_fail(ctx, GAN_ERROR_ARGUMENT, "%s: a kernel of %lldx%lld over %lld channels is too large", what,
                  (long long)v->kh, (long long)v->kw, (long long)v->c);
 }
@@ -86,31 +81,32 @@ static void compute_by_product(gan_context *ctx, const gan_conv *v)
         gan_product(ctx, true, false, 1, v->patch, v->o, rows, v->x, v->y, v->result);
 }
 
+/* By whichever way is the best; true where bias and leak are in the result. */
+static bool compute_by_kernel(gan_context *ctx, gan_conv *v)
+{
+    bool few = v->face == GAN_CONV_INPUT && v->c < FEW_CHANNELS;
+    gan_spend(ctx, 2.0 * (double)(v->n * v->p * v->q) * (double)v->o * (double)v->patch / GAN_OPERATIONS);
+    if (!v->products || v->n == 0 || v->c == 0 || v->o == 0 || few) {
+        gan_conv_patches(ctx, v);
+        return false;
+    }
+    gan_conv_widen(ctx, v);
+    (v->products->tiles ? gan_conv_tiles : gan_conv_direct)(ctx, v);
+    return v->products->tiles;
+}
+
 static void compute(gan_context *ctx, gan_conv *v)
 {
     size_t mark = gan_pool_mark(ctx);
+    bool forward = v->face == GAN_CONV_FORWARD, finished = false;
     v->rows = gan_conv_rows_of(v);
     v->products = products_for(ctx, v);
-    if (!is_product(v))
-        gan_spend(ctx, 2.0 * (double)(v->n * v->p * v->q) * (double)v->o * (double)v->patch / GAN_OPERATIONS);
-    if (is_product(v)) {
+    if (is_product(v))
         compute_by_product(ctx, v);
-    } else if (!v->products || v->n == 0 || v->c == 0 || v->o == 0 ||
-               (v->face == GAN_CONV_INPUT && v->c < FEW_CHANNELS)) {
-        gan_conv_patches(ctx, v);
-    } else {
-        gan_conv_widen(ctx, v);
-        if (v->products->tiles) {
-            gan_conv_tiles(ctx, v);
-            v->bias = NULL;
-            v->slope = 1; /* it has done that */
-        } else {
-            gan_conv_direct(ctx, v);
-        }
-    }
+    else
+        finished = compute_by_kernel(ctx, v);
     gan_pool_release(ctx, mark);
-    bool forward = v->face == GAN_CONV_FORWARD;
-    if (v->bias || v->slope != 1)
+    if (!finished && (v->bias || v->slope != 1))
         gan_finish_rows(ctx, v->n * (forward ? v->p * v->q : v->h * v->w), forward ? v->o : v->c, v->result, v->bias,
                         v->slope);
 }
@@ -167,7 +163,7 @@ gan_tensor *gan_conv2d_finish(gan_tensor *x, gan_tensor *w, int stride, int pad,
                   .slope = (gan_real)slope};
     check_patch(ctx, "conv2d", &v);
     gan_shape shape = GAN_SHAPE(v.n, v.p, v.q, v.o);
-    gan_check_finish(ctx, shape, bias, slope);
+    gan_check_finish(x, shape, bias, slope);
     gan_tensor *y = gan_new(ctx, shape);
     v.result = y->data;
     compute(ctx, &v);
@@ -227,7 +223,7 @@ gan_tensor *gan_conv2d_input_finish(gan_tensor *y, gan_tensor *w, int64_t height
                  (long long)v.q, GAN_TEXT(y->shape), (long long)sy[1], (long long)sy[2]);
     check_patch(ctx, "conv2d_input", &v);
     gan_shape shape = GAN_SHAPE(v.n, v.h, v.w, v.c);
-    gan_check_finish(ctx, shape, bias, slope);
+    gan_check_finish(y, shape, bias, slope);
     gan_tensor *x = gan_new(ctx, shape);
     v.result = x->data;
     compute(ctx, &v);

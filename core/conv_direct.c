@@ -18,19 +18,6 @@
 /* Places that pass before the sums of weights are stored; pixels that a thread should get at once. */
 enum { PLACES = 256, PIXELS = 192 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-static int64_t pieces(int64_t size, int64_t piece)
-{
-    return (size + piece - 1) / piece;
-}
-
 /* ---- To y and to x ---- */
 
 struct pass {
@@ -59,7 +46,7 @@ static void pack_job(void *work, int64_t begin, int64_t end)
         int64_t tap = unit / w->slices, at = unit % w->slices * w->slice;
         const gan_real *weight =
             w->v->weight + (w->forward ? (tap * w->depth + at) * w->v->o : tap * w->v->c * w->v->o + at);
-        w->products->pack(least(w->slice, w->depth - at), w->channels, weight, w->v->o, !w->forward,
+        w->products->pack(gan_least(w->slice, w->depth - at), w->channels, weight, w->v->o, !w->forward,
                           w->packed + unit * w->unit_size);
     }
 }
@@ -101,12 +88,12 @@ enum { UNITS = 64 }; /* in a block, at most */
 static void compute_phase(const struct pass *w, int64_t first, int64_t images, int64_t y, int64_t phase, int count,
                           const struct met *met, bool add)
 {
-    int64_t across = pieces(w->columns - phase, w->phases), all = images * across;
+    int64_t across = gan_pieces(w->columns - phase, w->phases), all = images * across;
     gan_run runs[UNITS];
     gan_real *to[GAN_STRIP_ROWS];
     int64_t image[GAN_STRIP_ROWS], place[GAN_STRIP_ROWS];
     for (int64_t pixel = 0; pixel < all; pixel += w->products->rows) {
-        int rows = (int)least(w->products->rows, all - pixel);
+        int rows = (int)gan_least(w->products->rows, all - pixel);
         for (int i = 0; i < rows; i++) {
             int64_t n = first + (pixel + i) / across, t = (pixel + i) % across;
             image[i] = n * w->height * w->width * w->pitch;
@@ -127,7 +114,7 @@ static void compute_phase(const struct pass *w, int64_t first, int64_t images, i
             }
             for (int i = rows; i < w->products->rows; i++)
                 run->a[i] = run->a[rows - 1];
-            run->depth = least(w->slice, w->depth - at);
+            run->depth = gan_least(w->slice, w->depth - at);
             run->b = w->packed + met[m].unit * w->unit_size;
             run->panel = gan_packed_rows(w->products, run->depth) * w->products->panel;
             used += !outside;
@@ -144,14 +131,14 @@ static void pass_job(void *work, int64_t begin, int64_t end)
     const struct pass *w = work;
     struct met met[UNITS];
     int64_t units = w->v->kh * w->kw * w->slices;
-    int64_t block = least(UNITS, most(1, w->products->cache / w->unit_size));
+    int64_t block = gan_least(UNITS, gan_most(1, w->products->cache / w->unit_size));
     for (int64_t item = begin; item < end; item++) {
-        int64_t first = item / w->line_items * w->group, images = least(w->group, w->v->n - first);
-        int64_t top = item % w->line_items * w->lines, bottom = least(top + w->lines, w->rows);
+        int64_t first = item / w->line_items * w->group, images = gan_least(w->group, w->v->n - first);
+        int64_t top = item % w->line_items * w->lines, bottom = gan_least(top + w->lines, w->rows);
         for (int64_t unit = 0; unit < units && !gan_stopped(w->ctx); unit += block)
             for (int64_t y = top; y < bottom; y++)
-                for (int64_t phase = 0; phase < least(w->phases, w->columns); phase++) {
-                    int count = meet(w, y, phase, unit, least(unit + block, units), met);
+                for (int64_t phase = 0; phase < gan_least(w->phases, w->columns); phase++) {
+                    int count = meet(w, y, phase, unit, gan_least(unit + block, units), met);
                     compute_phase(w, first, images, y, phase, count, met, unit > 0);
                 }
     }
@@ -188,20 +175,20 @@ static void pass(gan_context *ctx, const gan_conv *v)
     w.step = w.forward ? v->stride : 1;
 
     int64_t taps = v->kh * x->kw;
-    w.slice = least(w.depth, most(32, w.products->cache / w.channels));
-    w.slices = pieces(w.depth, w.slice);
+    w.slice = gan_least(w.depth, gan_most(32, w.products->cache / w.channels));
+    w.slices = gan_pieces(w.depth, w.slice);
     w.unit_size = (int64_t)gan_packed(w.products, w.slice, w.channels);
     w.packed = gan_scratch(ctx, (size_t)(taps * w.slices * w.unit_size) * sizeof *w.packed);
     gan_real *zeros = gan_scratch(ctx, (size_t)w.slice * sizeof *zeros);
     memset(zeros, 0, (size_t)w.slice * sizeof *zeros);
     w.zeros = zeros;
 
-    int64_t across = pieces(w.columns, w.phases);
-    w.group = least(v->n, filling(w.products->rows, across));
-    w.lines = most(1, PIXELS / (w.group * w.columns));
-    w.line_items = pieces(w.rows, w.lines);
+    int64_t across = gan_pieces(w.columns, w.phases);
+    w.group = gan_least(v->n, filling(w.products->rows, across));
+    w.lines = gan_most(1, PIXELS / (w.group * w.columns));
+    w.line_items = gan_pieces(w.rows, w.lines);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;
-    int64_t items = pieces(v->n, w.group) * w.line_items;
+    int64_t items = gan_pieces(v->n, w.group) * w.line_items;
     gan_parallel(ctx, taps * w.slices, (1 << 16) / w.unit_size + 1, pack_job, &w);
     gan_parallel(ctx, items, flops < GAN_WORTH_WAKING ? items : 1, pass_job, &w);
 }
@@ -227,7 +214,8 @@ static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, 
     const gan_conv_rows *x = &v->rows;
     /* Places q whose column s q + j - pad is inside. */
     int64_t left = x->pad - j, right = x->w + x->pad - j;
-    int64_t q0 = left > 0 ? pieces(left, v->stride) : 0, q1 = right > 0 ? least(v->q, pieces(right, v->stride)) : 0;
+    int64_t q0 = left > 0 ? gan_pieces(left, v->stride) : 0,
+            q1 = right > 0 ? gan_least(v->q, gan_pieces(right, v->stride)) : 0;
     int64_t count = 0;
     for (int64_t at = 0; at < lines && q0 < q1; at++) {
         int64_t n = (line + at) / v->p, row = (line + at) % v->p * v->stride + i - v->pad;
@@ -239,7 +227,7 @@ static void add_lines(const struct weights *w, int64_t i, int64_t j, int64_t c, 
         runs[count].a[0] = x->x + ((n * v->h + row) * x->w + q0 * v->stride + j - x->pad) * x->pitch + c;
         count++;
     }
-    int rows = (int)least(w->products->rows, x->c - c);
+    int rows = (int)gan_least(w->products->rows, x->c - c);
     int64_t step = v->stride * x->pitch;
     gan_real *to[GAN_STRIP_ROWS];
     for (int r = 0; r < rows; r++)
@@ -257,9 +245,9 @@ static void weights_job(void *work, int64_t begin, int64_t end)
     for (int64_t item = begin; item < end; item++) {
         gan_real *packed = w->packed + item * w->packed_size;
         gan_run *runs = w->runs + item * w->lines;
-        int64_t last = least((item + 1) * w->tile_piece, w->tiles);
+        int64_t last = gan_least((item + 1) * w->tile_piece, w->tiles);
         for (int64_t line = 0; line < all && !gan_stopped(w->ctx); line += w->lines) {
-            int64_t lines = least(w->lines, all - line);
+            int64_t lines = gan_least(w->lines, all - line);
             w->products->pack(lines * v->q, v->o, v->y + line * v->q * v->o, v->o, false, packed);
             for (int64_t tile = item * w->tile_piece; tile < last; tile++)
                 add_lines(w, tile % taps / v->rows.kw, tile % v->rows.kw, tile / taps * w->products->rows, line, lines,
@@ -272,12 +260,13 @@ static void weights(gan_context *ctx, const gan_conv *v)
 {
     const gan_conv_rows *x = &v->rows;
     struct weights w = {.ctx = ctx, .v = v, .products = v->products};
-    w.tiles = v->kh * x->kw * pieces(x->c, w.products->rows);
+    w.tiles = v->kh * x->kw * gan_pieces(x->c, w.products->rows);
     double flops = 2.0 * (double)(v->n * v->p * v->q) * (double)v->patch * (double)v->o;
-    int64_t wanted = flops < GAN_WORTH_WAKING ? 1 : least(w.tiles, gan_threads(ctx) == 1 ? 1 : 2 * gan_threads(ctx));
-    w.tile_piece = pieces(w.tiles, wanted);
-    int64_t items = pieces(w.tiles, w.tile_piece);
-    w.lines = least(v->n * v->p, most(1, least(PLACES, w.products->cache / v->o) / v->q));
+    int64_t wanted =
+        flops < GAN_WORTH_WAKING ? 1 : gan_least(w.tiles, gan_threads(ctx) == 1 ? 1 : 2 * gan_threads(ctx));
+    w.tile_piece = gan_pieces(w.tiles, wanted);
+    int64_t items = gan_pieces(w.tiles, w.tile_piece);
+    w.lines = gan_least(v->n * v->p, gan_most(1, gan_least(PLACES, w.products->cache / v->o) / v->q));
     w.packed_size = (int64_t)gan_packed(w.products, w.lines * v->q, v->o);
     w.packed = gan_scratch(ctx, (size_t)(items * w.packed_size) * sizeof *w.packed);
     w.runs = gan_scratch(ctx, (size_t)(items * w.lines) * sizeof *w.runs);

@@ -3,21 +3,9 @@
 
 #include <string.h>
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-static int64_t pieces(int64_t size, int64_t piece)
-{
-    return (size + piece - 1) / piece;
-}
 static int64_t floor_div(int64_t a, int64_t b)
 {
-    return a >= 0 ? a / b : -pieces(-a, b);
+    return a >= 0 ? a / b : -gan_pieces(-a, b);
 }
 
 int64_t gan_layout_filling(int64_t across)
@@ -42,7 +30,7 @@ gan_layout gan_layout_of(const gan_conv *v, bool forward, int64_t across)
         l.depth = v->rows.c;
         l.jump = v->stride;
         l.first = -v->rows.pad;
-        l.planes = least(v->stride, v->rows.kw);
+        l.planes = gan_least(v->stride, v->rows.kw);
         l.places = (v->rows.kw - 1) / v->stride + across;
     } else {
         l.from = v->y;
@@ -76,14 +64,15 @@ int64_t gan_layout_rows(const gan_layout *l, int64_t top, int64_t bottom, int64_
     int64_t first = l->forward ? top * v->stride - v->pad : floor_div(top + v->pad - v->kh + 1, v->stride);
     int64_t last =
         l->forward ? (bottom - 1) * v->stride + v->kh - 1 - v->pad : floor_div(bottom - 1 + v->pad, v->stride);
-    *low = most(first, 0);
-    return most(least(last + 1, l->height) - *low, 0);
+    *low = gan_most(first, 0);
+    return gan_most(gan_least(last + 1, l->height) - *low, 0);
 }
 
 int64_t gan_layout_most_rows(const gan_layout *l, int64_t rows)
 {
     int64_t stride = l->v->stride, kernel = l->v->kh;
-    return most(1, least(l->height, l->forward ? (rows - 1) * stride + kernel : pieces(rows + kernel, stride) + 1));
+    return gan_most(
+        1, gan_least(l->height, l->forward ? (rows - 1) * stride + kernel : gan_pieces(rows + kernel, stride) + 1));
 }
 
 bool gan_layout_meets_row(const gan_layout *l, int64_t i, int64_t y, int64_t *row)
@@ -106,8 +95,8 @@ bool gan_layout_meets_column(const gan_layout *l, int64_t j, int64_t phase, int6
 static void inside(const gan_layout *l, int64_t plane, int64_t *begin, int64_t *end)
 {
     int64_t first = plane + l->first;
-    *begin = least(l->places, most(0, pieces(-first, l->jump)));
-    *end = most(*begin, least(l->places, floor_div(l->width - 1 - first, l->jump) + 1));
+    *begin = gan_least(l->places, gan_most(0, gan_pieces(-first, l->jump)));
+    *end = gan_most(*begin, gan_least(l->places, floor_div(l->width - 1 - first, l->jump) + 1));
 }
 
 static const gan_real *pixel(const gan_layout *l, int64_t image, int64_t row, int64_t plane, int64_t place)
@@ -117,7 +106,7 @@ static const gan_real *pixel(const gan_layout *l, int64_t image, int64_t row, in
 
 void gan_lay_out_images(const gan_layout *l, const gan_tiles *tiles, int64_t first, int64_t row, char *to)
 {
-    int64_t pitch = l->lines * l->line, images = least(l->group, l->v->n - first); /* others' results go nowhere */
+    int64_t pitch = l->lines * l->line, images = gan_least(l->group, l->v->n - first); /* others' results go nowhere */
     to += gan_layout_row(l, row);
     for (int64_t plane = 0; plane < l->planes; plane++, to += l->places * pitch) {
         int64_t begin, end;

@@ -26,21 +26,12 @@ struct bands {
     gan_real *result; /* of the face, or a weight for each slot */
 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* The range of kernel columns j for which s q + j - pad lies inside [0, w). */
 static void inside(const gan_conv *v, int64_t q, int64_t *first, int64_t *last)
 {
     int64_t at = q * v->stride - v->pad;
-    *first = least(v->kw, most(0, -at));
-    *last = most(*first, least(v->kw, v->w - at));
+    *first = gan_least(v->kw, gan_most(0, -at));
+    *last = gan_most(*first, gan_least(v->kw, v->w - at));
 }
 
 /* Patches of the rows of places [row, row + rows), or the way back, which adds them to x. */
@@ -100,7 +91,7 @@ static void forward_job(void *work, int64_t begin, int64_t end)
     int64_t all = v->n * v->p;
     for (int64_t slot = begin; slot < end; slot++)
         for (int64_t row = slot * b->rows; row < all && !gan_stopped(b->ctx); row += b->slots * b->rows) {
-            int64_t rows = least(b->rows, all - row);
+            int64_t rows = gan_least(b->rows, all - row);
             gan_real *patches = own_patches(b, slot), *y = b->result + row * v->q * v->o;
             gather(v, row, rows, patches);
             if (b->products)
@@ -120,7 +111,7 @@ static void weight_job(void *work, int64_t begin, int64_t end)
         gan_real *sum = b->result + slot * v->patch * v->o;
         memset(sum, 0, (size_t)(v->patch * v->o) * sizeof *sum);
         for (int64_t row = slot * b->rows; row < all && !gan_stopped(b->ctx); row += b->slots * b->rows) {
-            int64_t places = least(b->rows, all - row) * v->q;
+            int64_t places = gan_least(b->rows, all - row) * v->q;
             gan_real *patches = own_patches(b, slot), *packed = b->packed + slot * b->packed_size;
             const gan_real *y = v->y + row * v->q * v->o;
             gather(v, row, places / v->q, patches);
@@ -143,7 +134,7 @@ static void input_job(void *work, int64_t begin, int64_t end)
         int64_t first = v->n * slot / b->slots, last = v->n * (slot + 1) / b->slots, image = v->h * v->w * v->c;
         memset(b->result + first * image, 0, (size_t)((last - first) * image) * sizeof *b->result);
         for (int64_t row = first * v->p; row < last * v->p && !gan_stopped(b->ctx); row += b->rows) {
-            int64_t rows = least(b->rows, last * v->p - row);
+            int64_t rows = gan_least(b->rows, last * v->p - row);
             gan_real *patches = own_patches(b, slot);
             const gan_real *y = v->y + row * v->q * v->o;
             if (b->products)
@@ -161,10 +152,10 @@ static void input_job(void *work, int64_t begin, int64_t end)
 void gan_conv_patches(gan_context *ctx, const gan_conv *v)
 {
     struct bands b = {.ctx = ctx, .v = v, .products = v->products, .result = v->result};
-    int64_t row = most(1, v->q * v->patch), rows = v->n * v->p;
+    int64_t row = gan_most(1, v->q * v->patch), rows = v->n * v->p;
     b.slots = b.products ? gan_threads(ctx) : gan_gemm_slots(ctx);
-    b.rows = most(1, least(BAND / row, (rows + b.slots - 1) / b.slots));
-    b.slots = most(1, least(b.slots, v->face == GAN_CONV_INPUT ? v->n : (rows + b.rows - 1) / b.rows));
+    b.rows = gan_most(1, gan_least(BAND / row, (rows + b.slots - 1) / b.slots));
+    b.slots = gan_most(1, gan_least(b.slots, v->face == GAN_CONV_INPUT ? v->n : (rows + b.rows - 1) / b.rows));
     b.patches = gan_scratch(ctx, (size_t)(b.slots * b.rows * v->q * v->patch) * sizeof(gan_real));
     if (b.products) {
         bool forward = v->face == GAN_CONV_FORWARD, weight = v->face == GAN_CONV_WEIGHT;

@@ -4,7 +4,7 @@
 
 #include "conv.h"
 
-enum { FEW_CHANNELS = 16 };
+enum { WIDENED_BELOW = 16 }; /* channels */
 
 struct widening {
     const gan_conv *v;
@@ -25,7 +25,7 @@ static void widen_job(void *work, int64_t begin, int64_t end)
 
 gan_conv_rows gan_conv_rows_of(const gan_conv *v)
 {
-    if (v->face == GAN_CONV_INPUT || v->c >= FEW_CHANNELS)
+    if (v->face == GAN_CONV_INPUT || v->c >= WIDENED_BELOW)
         return (gan_conv_rows){v->x, v->w, v->c, v->kw, v->pad, v->c};
     return (gan_conv_rows){NULL, v->w + 2 * v->pad, v->kw * v->c, 1, 0, v->c};
 }

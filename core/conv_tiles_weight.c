@@ -9,19 +9,6 @@
 
 #include "conv_layout.h"
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-static int64_t pieces(int64_t size, int64_t piece)
-{
-    return (size + piece - 1) / piece;
-}
-
 /* Places whose products pass between two visits to the sums; rows of them, at most. */
 enum { PLACES = 1024, ROWS = 64 };
 
@@ -110,7 +97,7 @@ static void turn_sums_job(void *work, int64_t begin, int64_t end)
     for (int64_t item = begin; item < end; item++) {
         int64_t c = item / w->o_tiles * GAN_TILE, o = item % w->o_tiles * GAN_TILE;
         for (int64_t tap = 0; tap < w->taps; tap++)
-            w->tiles->turn(sums_of(w, item, tap), least(GAN_TILE, v->rows.c - c), least(GAN_TILE, v->o - o),
+            w->tiles->turn(sums_of(w, item, tap), gan_least(GAN_TILE, v->rows.c - c), gan_least(GAN_TILE, v->o - o),
                            v->result + (tap * v->rows.c + c) * v->o + o, v->o);
     }
 }
@@ -119,15 +106,15 @@ static void turn_sums_job(void *work, int64_t begin, int64_t end)
 static void plan(struct weights *w)
 {
     const gan_conv *v = w->v;
-    int64_t group = most(2, gan_layout_filling(v->q)), all = pieces(v->n, 2) * 2;
+    int64_t group = gan_most(2, gan_layout_filling(v->q)), all = gan_pieces(v->n, 2) * 2;
     while (group < all && group * v->p * v->q < PLACES)
         group *= 2;
-    w->x.group = least(group, all);
+    w->x.group = gan_least(group, all);
     w->x.lines = w->x.group / 2;
     w->x.line = w->c_tiles * 256 + GAN_SPREAD;
-    w->steps = pieces(v->q * w->x.group, GAN_TILE);
-    w->rows = least(ROWS, least(v->p, pieces(PLACES, v->q * w->x.group)));
-    w->rows = pieces(v->p, pieces(v->p, w->rows)); /* blocks of one size */
+    w->steps = gan_pieces(v->q * w->x.group, GAN_TILE);
+    w->rows = gan_least(ROWS, gan_least(v->p, gan_pieces(PLACES, v->q * w->x.group)));
+    w->rows = gan_pieces(v->p, gan_pieces(v->p, w->rows)); /* blocks of one size */
     w->x.ring = gan_layout_most_rows(&w->x, w->rows);
 }
 
@@ -135,8 +122,8 @@ void gan_conv_tiles_weight(gan_context *ctx, const gan_conv *v)
 {
     struct weights w = {.ctx = ctx, .v = v, .tiles = v->products->tiles, .x = gan_layout_of(v, true, v->q)};
     w.taps = v->kh * v->rows.kw;
-    w.c_tiles = pieces(v->rows.c, GAN_TILE);
-    w.o_tiles = pieces(v->o, GAN_TILE);
+    w.c_tiles = gan_pieces(v->rows.c, GAN_TILE);
+    w.o_tiles = gan_pieces(v->o, GAN_TILE);
     plan(&w);
     int64_t items = w.c_tiles * w.o_tiles, bytes = gan_layout_bytes(&w.x);
     w.laid_out = gan_scratch(ctx, (size_t)bytes);
@@ -148,7 +135,7 @@ void gan_conv_tiles_weight(gan_context *ctx, const gan_conv *v)
     bool alone = flops < GAN_WORTH_WAKING;
     for (w.first = 0; w.first < v->n; w.first += w.x.group)
         for (w.top = 0; w.top < v->p; w.top = w.bottom, w.add = true) {
-            w.bottom = least(w.top + w.rows, v->p);
+            w.bottom = gan_least(w.top + w.rows, v->p);
             w.lines = gan_layout_rows(&w.x, w.top, w.bottom, &w.low) * w.x.lines;
             int64_t all = w.lines + (w.bottom - w.top) * w.o_tiles;
             gan_parallel(ctx, all, alone ? all : all / 32 + 1, lay_out_job, &w);

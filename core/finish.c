@@ -76,12 +76,12 @@ static void finish_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_t
 static const gan_op finish_op = {"finish", finish_grad, GAN_SAVES_OUTPUT};
 static const gan_op bias_op = {"finish", finish_grad, 0}; /* with a slope of 1 */
 
-void gan_check_finish(gan_context *ctx, gan_shape shape, gan_tensor *bias, double slope)
+void gan_check_finish(gan_tensor *from, gan_shape shape, gan_tensor *bias, double slope)
 {
+    gan_context *ctx = from->ctx;
     int64_t c = shape.rank ? shape.dims[shape.rank - 1] : 1;
     if (bias) {
-        if (bias->ctx != ctx)
-            gan_fail(ctx, GAN_ERROR_ARGUMENT, "finish: the bias belongs to another context");
+        gan_check_contexts("finish", from, bias);
         if (!gan_same_shape(bias->shape, GAN_SHAPE(c)))
             gan_fail(ctx, GAN_ERROR_ARGUMENT, "finish: wanted a bias of shape %lld for an input of shape %s, got %s",
                      (long long)c, GAN_TEXT(shape), GAN_TEXT(bias->shape));
@@ -125,7 +125,7 @@ gan_tensor *gan_finish(gan_tensor *x, gan_tensor *bias, double slope, bool over)
 {
     gan_context *ctx = x->ctx;
     int64_t c = x->shape.rank ? x->shape.dims[x->shape.rank - 1] : 1;
-    gan_check_finish(ctx, x->shape, bias, slope);
+    gan_check_finish(x, x->shape, bias, slope);
     gan_tensor *y = over && x->storage->references == 1 ? in_place_of(x) : gan_new(ctx, x->shape);
     finish_rows(ctx, c ? x->numel / c : 0, c, x->data, bias ? bias->data : NULL, slope, y->data);
     return record(y, x, bias, slope);

@@ -18,11 +18,6 @@ void dsyevd_(const char *job, const char *half, const int *n, double *a, const i
 /* Of floating point, for one unit of gan_spend: those of doubles count twice. */
 #define OPERATIONS 256
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Fortran's columns are our rows: C^T = B^T A^T. On the calling thread. */
 static void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
                  int64_t ldb, double *c, int64_t ldc)
@@ -65,7 +60,7 @@ static void product_job(void *work, int64_t begin, int64_t end)
     struct product *w = work;
     for (int64_t piece = begin; piece < end && !gan_stopped(w->ctx); piece++) {
         int64_t first = piece * w->rows;
-        gemm(w->ta, w->tb, least(w->rows, w->m - first), w->n, w->k, w->a + first * (w->ta ? 1 : w->k),
+        gemm(w->ta, w->tb, gan_least(w->rows, w->m - first), w->n, w->k, w->a + first * (w->ta ? 1 : w->k),
              w->ta ? w->m : w->k, w->b, w->tb ? w->k : w->n, w->c + first * w->n, w->n);
     }
 }
@@ -76,7 +71,7 @@ void gan_product_of_doubles(gan_context *ctx, bool ta, bool tb, int64_t m, int64
     check_sizes(ctx, m, n, k);
     gan_spend(ctx, 2.0 * (double)m * (double)n * (double)k / OPERATIONS);
     /* Pieces that the sizes alone decide on, each of at most a tenth of a second. */
-    int64_t rows = least(64, 1 + (int64_t)(1e9 / (2.0 * (double)n * (double)k + 1)));
+    int64_t rows = gan_least(64, 1 + (int64_t)(1e9 / (2.0 * (double)n * (double)k + 1)));
     struct product work = {ctx, ta, tb, m, n, k, rows, a, b, c};
     int64_t pieces = (m + rows - 1) / rows;
     gan_parallel(ctx, pieces, gan_gemm_slots(ctx) == 1 ? pieces : 1, product_job, &work);
@@ -131,9 +126,9 @@ static void rows_job(void *work, int64_t begin, int64_t end)
     for (int64_t slot = begin; slot < end; slot++) {
         double *tile = w->tiles + slot * TILE_ROWS * TILE_COLUMNS;
         for (int64_t row = slot * TILE_ROWS; row < w->na; row += w->slots * TILE_ROWS) {
-            int64_t rows = least(TILE_ROWS, w->na - row);
+            int64_t rows = gan_least(TILE_ROWS, w->na - row);
             for (int64_t column = 0; column < w->nb && !gan_stopped(w->ctx); column += TILE_COLUMNS) {
-                int64_t columns = least(TILE_COLUMNS, w->nb - column);
+                int64_t columns = gan_least(TILE_COLUMNS, w->nb - column);
                 gemm(false, true, rows, columns, w->dims, w->a + row * w->dims, w->dims, w->b + column * w->dims,
                      w->dims, tile, TILE_COLUMNS);
                 w->visit(w->user, row, rows, column, columns, tile, TILE_COLUMNS);

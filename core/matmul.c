@@ -39,11 +39,6 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
 
 /* ---- Products by strips ---- */
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The share of a tile's lines that are used. */
 static double filled(int64_t lines, int tile)
 {
@@ -86,7 +81,7 @@ static void gather(int strip, int64_t m, int64_t k, const gan_real *a, int64_t l
 {
     for (int64_t at = 0; at < k; at++, a += lda)
         for (int64_t row = 0; row < m; row += strip) {
-            int64_t rows = least(strip, m - row);
+            int64_t rows = gan_least(strip, m - row);
             gan_real *place = to + row * k + at * rows;
             if (rows == 12) /* as with AVX-512: a size that the compiler knows */
                 memcpy(place, a + row, 12 * sizeof *place);
@@ -120,18 +115,18 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
     for (int64_t column = 0; column < n; column += columns)
         for (int64_t at = 0; at < k || at == 0; at += DEPTH) {
             gan_run run;
-            run.depth = least(k - at, DEPTH);
+            run.depth = gan_least(k - at, DEPTH);
             run.b = packed + column * packed_rows + at * p->panel;
             run.panel = packed_rows * p->panel;
-            gan_strip strip = {.n = least(n - column, columns), .add = add || at > 0, .c_step = ldc};
+            gan_strip strip = {.n = gan_least(n - column, columns), .add = add || at > 0, .c_step = ldc};
             bool gathering = ta && lda >= LONG && strip.n > 2 * p->panel;
             for (int64_t row = 0; row < m; row += p->rows) {
                 const gan_real *from = ta ? a + at * lda + row : a + row * lda + at;
-                strip.rows = (int)least(m - row, p->rows);
+                strip.rows = (int)gan_least(m - row, p->rows);
                 strip.step = ta ? lda : 0;
                 if (gathering) {
                     if (row % GATHERED == 0)
-                        gather(p->rows, least(m - row, GATHERED), run.depth, from, lda, gathered);
+                        gather(p->rows, gan_least(m - row, GATHERED), run.depth, from, lda, gathered);
                     from = gathered + row % GATHERED * run.depth;
                     strip.step = strip.rows;
                 }
@@ -168,7 +163,7 @@ static void blas_job(void *work, int64_t begin, int64_t end)
     int64_t lda = w->ta ? w->m : w->k, ldb = w->tb ? w->k : w->n;
     for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / w->row_pieces, first = at % w->row_pieces * w->rows;
-        gan_gemm(w->ta, w->tb, least(w->rows, w->m - first), w->n, w->k,
+        gan_gemm(w->ta, w->tb, gan_least(w->rows, w->m - first), w->n, w->k,
                  w->a + batch * w->m * w->k + (w->ta ? first : first * lda), lda, w->b + batch * w->k * w->n, ldb, 0,
                  w->c + (batch * w->m + first) * w->n, w->n);
     }
@@ -192,7 +187,7 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     struct product *w = work;
     for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / w->pack_pieces, column = at % w->pack_pieces * w->products->panel;
-        w->products->pack(w->k, least(w->products->panel, w->n - column),
+        w->products->pack(w->k, gan_least(w->products->panel, w->n - column),
                           w->b + batch * w->k * w->n + column * (w->tb ? w->k : 1), w->tb ? w->k : w->n, w->tb,
                           w->packed + batch * w->packed_size + column * w->packed_rows);
     }
@@ -204,7 +199,7 @@ static void strips_job(void *work, int64_t begin, int64_t end)
     for (int64_t at = begin; at < end && !gan_stopped(w->ctx); at++) {
         int64_t batch = at / (w->column_pieces * w->row_pieces);
         int64_t column = at / w->row_pieces % w->column_pieces * w->columns, first = at % w->row_pieces * w->rows;
-        gan_multiply(w->products, w->ta, least(w->rows, w->m - first), least(w->columns, w->n - column), w->k,
+        gan_multiply(w->products, w->ta, gan_least(w->rows, w->m - first), gan_least(w->columns, w->n - column), w->k,
                      w->a + batch * w->m * w->k + first * (w->ta ? 1 : w->k), w->ta ? w->m : w->k,
                      w->packed + batch * w->packed_size + column * w->packed_rows, false,
                      w->c + (batch * w->m + first) * w->n + column, w->n);

@@ -158,6 +158,22 @@ void gan_drop_node(gan_tensor *y);
 double gan_profile_clock(const gan_context *ctx);
 void gan_profile_add(gan_context *ctx, const gan_node *node, double since);
 
+/* ---- Whole numbers ---- */
+
+static inline int64_t gan_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t gan_most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+/* How many pieces of a size it takes. */
+static inline int64_t gan_pieces(int64_t size, int64_t piece)
+{
+    return (size + piece - 1) / piece;
+}
+
 /* ---- Shapes (tensor.c) ---- */
 
 /* Number of elements; fails for a bad rank, a negative size, or when bytes would overflow. */
@@ -202,7 +218,7 @@ void gan_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const gan_real 
 /* How many pieces of work to run beside each other around gan_gemm. */
 int gan_gemm_slots(const gan_context *ctx);
 /* What multiplies m x k by k x n, repeatedly where the depth comes in several runs of k: tiles where they are
- * mostly full and the work is worth it, else vectors in float32. NULL: OpenBLAS. */
+ * well filled and the work is worth it, else vectors in float32. NULL: OpenBLAS. */
 const gan_products *gan_products_for(const gan_context *ctx, int64_t m, int64_t n, int64_t k, int64_t repeats);
 /* Rows of a packed panel for k rows of B, and numbers that B [k x n] takes when it is packed. */
 int64_t gan_packed_rows(const gan_products *p, int64_t k);
@@ -213,8 +229,8 @@ void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t 
 
 /* ---- What follows a product (finish.c) ---- */
 
-/* Fails where gan_finish would, for an input of that shape. */
-void gan_check_finish(gan_context *ctx, gan_shape shape, gan_tensor *bias, double slope);
+/* Fails where gan_finish would, for an input of that shape that is made of `from`. */
+void gan_check_finish(gan_tensor *from, gan_shape shape, gan_tensor *bias, double slope);
 /* gan_finish's numbers for rows of c numbers, in place; on all threads. */
 void gan_finish_rows(gan_context *ctx, int64_t rows, int64_t c, gan_real *x, const gan_real *bias, double slope);
 /* gan_finish's node over x, which nothing else holds and whose numbers are finished already. */

@@ -163,7 +163,7 @@ static const gan_tile_side gan_packed_side = {64, 1024, 2048, GAN_STEP_BYTES};
 
 typedef struct gan_products {
     int rows, panel; /* of a strip, and columns of a panel */
-    double worth;    /* Fewer multiplications than these, or tiles that stay half empty, are left to vectors. 0: none */
+    double worth;    /* Fewer multiplications than these, or tiles mostly empty, are left to vectors. 0: none are */
     int depth;       /* rows of a panel come in so many: what is packed is filled up with zeros, and a run
                       * begins at a multiple in what was packed at once */
     int64_t cache;   /* numbers of packed B that the second-level cache of a core with such instructions keeps, beside

@@ -148,6 +148,7 @@ describe("every kernel set", function()
       check(2, 17, 23, 97, 3, 3, 70, 1, 4)
       check(21, 12, 12, 48, 2, 2, 48, 3, 0)
       check(16, 32, 32, 3, 5, 5, 64, 2, 2)
+      check(64, 9, 9, 64, 8, 8, 64, 1 << 20, 0) -- a stride far wider than the picture
     end)
     report("convolutions", worst)
   end)
