@@ -89,11 +89,13 @@ end
 
 local prefix
 
---- The folder that `cmake --install` put everything into; installed once.
+--- The folder that `cmake --install` put everything into: this process's own, for others run beside it. Installed once;
+--- ./dev clears what earlier runs have left.
 function shell.installed()
   if not prefix then
-    local folder = shell.build .. "/installed"
-    shell.remove(folder)
+    local unique = os.tmpname()
+    os.remove(unique)
+    local folder = ("%s/installed/%s"):format(shell.build, unique:match "[^/]+$")
     local words = { "cmake", "--install", shell.build, "--prefix", folder }
     local result = shell.run(words, { env = { LD_PRELOAD = false } })
     assert(result.code == 0, result.err)
