@@ -162,20 +162,15 @@ describe("completion", function()
 end)
 
 describe("the REPL on a terminal", function()
-  -- Types text into a REPL that has a terminal; what comes back is what one would see.
-  local function types(text, home)
-    local command = ("TERM=dumb HOME=%s XDG_STATE_HOME= %s"):format(shell.quote(home), shell.quote(shell.ganlua))
-    return shell.run({ "script", "-qec", command, "/dev/null" }, { stdin = text .. "\nos.exit(0)\n" })
-  end
-
   it("greets, completes with Tab, and keeps a history", function()
-    if shell.run({ "script", "-qec", "true", "/dev/null" }).code ~= 0 then pending("no pseudo-terminals here") end
     local home = shell.folder()
-    local result = types("'a' .. 'b'\nprint(gan.nn.max_un\t == nil, gan.to_nc\t ~= nil)", home)
+    local result = shell.in_terminal({ shell.ganlua },
+      { { "start", "'a' .. 'b'\\nprint(gan.nn.max_un\\t == nil, gan.to_nc\\t ~= nil)\\nos.exit(0)\\n" } },
+      { env = { HOME = home, XDG_STATE_HOME = false } }) or pending "no pseudo-terminals here"
     assert.equal(0, result.code)
-    assert.matches("ganlua %d+%.%d+", result.out)
-    assert.matches("\nab\r?\n", result.out)
-    assert.matches("\ntrue\ttrue\r?\n", (result.out:gsub("true +true", "true\ttrue")))
+    assert.matches("ganlua %d+%.%d+", result.screen)
+    assert.matches("\nab\n", result.screen)
+    assert.matches("\ntrue\ttrue\n", (result.screen:gsub("true +true", "true\ttrue")))
     local history = shell.read(home .. "/.ganlua_history")
     assert.is_string(history)
     assert.truthy(history:find("gan.to_nchw", 1, true))

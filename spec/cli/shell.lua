@@ -76,6 +76,37 @@ function shell.run_ganlua(words, options)
   return shell.run({ shell.ganlua, table.unpack(words) }, options)
 end
 
+--- Runs a program in a terminal while keys are pressed there, each when its turn has come: { "screen", text, keys } waits
+--- until the text is on the screen, { "file", path, keys } until the file is there, { "start", keys } for nothing.
+---@param words string[] the program and its arguments
+---@param steps string[][] keys as printf takes them
+---@param options? table as for shell.run; TERM is dumb unless told
+---@return { code: integer, screen: string }? # nil where there are no pseudo-terminals
+function shell.in_terminal(words, steps, options)
+  if shell.run({ "script", "-qec", "true", "/dev/null" }).code ~= 0 then return nil end
+  options = options or {}
+  local folder = options.cwd or shell.folder()
+  local ended = "-- ended --"
+  local keys = { "file() { until [ -e \"$1\" ]; do sleep .05; done; }",
+    "screen() { until grep -qF -- \"$1\" screen; do sleep .05; done; }" }
+  for _, step in ipairs(steps) do
+    if step[1] ~= "start" then keys[#keys + 1] = step[1] .. " " .. shell.quote(step[2]) end
+    keys[#keys + 1] = "printf " .. shell.quote(step[#step])
+  end
+  keys[#keys + 1] = "screen '" .. ended .. "'" -- `script` drops what comes after its input has ended
+  shell.write(folder .. "/keys.sh", table.concat(keys, "\n"))
+  shell.write(folder .. "/screen", "")
+  -- Ctrl-C in a terminal reaches its shell too, and not every shell waits then until the program has ended.
+  local command = ("trap : INT; %s; code=$?; echo '%s'; exit $code"):format(quoted(words), ended)
+  local env = { TERM = "dumb", SHELL = "/bin/sh" }
+  for name, value in pairs(options.env or {}) do env[name] = value end
+  local result = shell.run({ "sh", "-c", ("sh keys.sh | script -qefc %s /dev/null > screen"):format(shell.quote(command)) },
+    { cwd = folder, env = env, timeout = options.timeout })
+  result.screen = shell.read(folder .. "/screen"):gsub("\r", ""):gsub(ended:gsub("%p", "%%%0") .. "\n", "")
+  if not options.cwd then shell.remove(folder) end
+  return result
+end
+
 --- Runs a Lua program given as text, as the file "script.lua" of a folder that holds nothing else.
 ---@param text string
 ---@param arguments? string[] the script's
