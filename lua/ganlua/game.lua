@@ -26,7 +26,7 @@ Game.__index = Game
 --- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
 --- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), labels (see
 --- labels.lua), seed; ema, a copy of the generator, where an average is kept; state; and what the run hears of it:
---- after_move(game), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
+--- after_move(kind, measured), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
 ---@param options table
 ---@return ganlua.game
 function game.new(options)
@@ -109,7 +109,7 @@ local function move(self, kind, overrides)
     measured = moves.play(self, kind, overrides)
     call:returned(measured)
   end
-  self.after_move(self)
+  self.after_move(kind, measured)
   return measured
 end
 

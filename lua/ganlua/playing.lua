@@ -166,6 +166,7 @@ end
 function playing.meet(self, trouble)
   if not trouble then return end
   self.progress:say("warning: %s", trouble.message)
+  self.watchers:tell("warned", self, trouble.message)
   self.log:note { event = "collapse", iteration = trouble.iteration, kind = trouble.kind }
   local plan = self.options.on.collapse and self.options.on.collapse(self, trouble)
   if not plan then return end

@@ -22,6 +22,7 @@ local run_folder = require "ganlua.run_folder"
 local output = require "ganlua.run_output"
 local streams = require "ganlua.streams"
 local talking = require "ganlua.talking"
+local watchers = require "ganlua.watchers"
 local whole = require "ganlua.whole"
 
 ---@class ganlua.trainer
@@ -61,6 +62,7 @@ function Run.new(given, prepare)
     log = metrics_log.new(given.measure and given.measure.columns),
     images = 0,
     watch = {}, -- see collapse.lua
+    watchers = watchers.new {},
     recovery = { lr = 1, tries = 0 }, -- how often the run had to go back, and what its learning rates are times
   }, Run)
   if self.live then given.source = self.live.source end
@@ -76,7 +78,7 @@ function Run.new(given, prepare)
     seed = given.seed,
     ema = self.ema,
     state = self.state,
-    after_move = function() self:after_move() end,
+    after_move = function(...) self:after_move(...) end,
     after_iteration = function() self:after_iteration() end,
     after_recall = function() self:after_recall() end,
   }
@@ -113,8 +115,10 @@ end
 local function leave_files(self)
   return setmetatable({}, { __close = function(_, problem)
     local stands = self.training and self.game.recorder.live and not self.interrupted
+    local ends = self.training and problem ~= nil and not self.interrupted
     self.training = false
     core.forbid_reading(false)
+    if ends then pcall(self.watchers.tell, self.watchers, "ended", self, "stopped") end
     if problem ~= nil and stands and self.folder then
       local _ <close> = whole() -- what is saved, too
       pcall(function()
@@ -145,12 +149,14 @@ function Run:train()
   self.finished = nil
   resume.begin(self)
   self.training, self.interrupted = true, nil
+  self.watchers:tell("begin", self)
   published.latest = self
   self.started = core.monotonic()
 
   playing.play(self)
 
   self:conclude()
+  self.watchers:tell("ended", self, "finished")
   shown:say("done in %s%s", progress.duration(core.monotonic() - self.started), self:place())
   given.on.finish(self)
   return self
@@ -200,7 +206,8 @@ function Run:position()
   return { iteration = self.game.iteration, planned = self.game.planned, metrics = self.metrics }
 end
 
-function Run:after_move()
+function Run:after_move(kind, measured)
+  self.watchers:tell("moved", self, kind, measured)
   if self.talking then return end -- by hand
   if core.move_made then core.move_made() end
   local signal = core.interrupted()
@@ -211,6 +218,7 @@ function Run:after_move()
     self.game.iteration + 1, self:place())
   self:close_files()
   self.interrupted = signal
+  self.watchers:tell("ended", self, "interrupted")
   if core.hold_interrupt and in_play == 1 then core.hold_interrupt(false) end -- a script ends here; in the REPL:
   self.game.recorder.problem = "interrupted: the run is saved, run:train() goes on"
   error(self.game.recorder.problem, 0)
@@ -225,6 +233,7 @@ function Run:after_iteration()
     self.before + core.monotonic() - self.started)
   if given.measure and iteration % given.measure.every == 0 then measuring.add(self, self.metrics) end
   self.log:record(self.metrics)
+  self.watchers:tell("iterated", self, self.metrics)
   given.on.iteration(self, self.metrics)
   playing.meet(self, collapse.after_iteration(self.watch, self.metrics))
   if iteration % given.sample.every == 0 then

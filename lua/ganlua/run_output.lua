@@ -80,7 +80,9 @@ function Output:write_samples()
   local _ <close> = streams.guard()
   self.sampled = self:moment()
   local samples = self:grid_samples()
-  self.options.on.sample(self, samples, self:draw(samples, self.game.iteration))
+  local path = self:draw(samples, self.game.iteration)
+  self.watchers:tell("sampled", self, samples, path)
+  self.options.on.sample(self, samples, path)
   return samples
 end
 

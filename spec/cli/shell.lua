@@ -76,8 +76,8 @@ function shell.run_ganlua(words, options)
   return shell.run({ shell.ganlua, table.unpack(words) }, options)
 end
 
---- Runs a program in a terminal while keys are pressed there, each when its turn has come: { "screen", text, keys } waits
---- until the text is on the screen, { "file", path, keys } until the file is there, { "start", keys } for nothing.
+--- Runs a program in a terminal while keys are pressed there, each when its turn has come: { "screen", text, keys }
+--- waits until the text is on the screen, { "file", path, keys } until the file is there, { "start", keys } for nothing.
 ---@param words string[] the program and its arguments
 ---@param steps string[][] keys as printf takes them
 ---@param options? table as for shell.run; TERM is dumb unless told
@@ -100,8 +100,8 @@ function shell.in_terminal(words, steps, options)
   local command = ("trap : INT; %s; code=$?; echo '%s'; exit $code"):format(quoted(words), ended)
   local env = { TERM = "dumb", SHELL = "/bin/sh" }
   for name, value in pairs(options.env or {}) do env[name] = value end
-  local result = shell.run({ "sh", "-c", ("sh keys.sh | script -qefc %s /dev/null > screen"):format(shell.quote(command)) },
-    { cwd = folder, env = env, timeout = options.timeout })
+  local terminal = ("sh keys.sh | script -qefc %s /dev/null > screen"):format(shell.quote(command))
+  local result = shell.run({ "sh", "-c", terminal }, { cwd = folder, env = env, timeout = options.timeout })
   result.screen = shell.read(folder .. "/screen"):gsub("\r", ""):gsub(ended:gsub("%p", "%%%0") .. "\n", "")
   if not options.cwd then shell.remove(folder) end
   return result
