@@ -1,0 +1,45 @@
+-- What augmentation does for a GAN that has few pictures: a DCGAN on 500 of one class.
+--
+--   ganlua --sweep augment=none,diffaugment,ada --sweep seed=1..3 examples/few_pictures.lua PATH
+--
+-- PATH is a folder or zip of square PNG or JPEG, one folder a class, as for cifar.lua. Settings: augment=none
+-- (diffaugment, ada), class=1 (its number), count=500 pictures, iterations=4000, width=32, batch=32,
+-- features=features.safetensors (by which samples are measured; learned from all pictures where there is no such file).
+-- The Frechet distance is that of 1,000 samples' features from those of all pictures of the class, also of those
+-- that the run does not see.
+
+local gan = require "ganlua"
+
+local path = arg and arg[1]
+if not path then error("which pictures? ganlua examples/few_pictures.lua PATH, one folder a class", 0) end
+local all = gan.data.open(path)
+if not all.classes then error(path .. ": wanted pictures in classes", 0) end
+local class = all:only(gan.setting("class", 1) - 1)
+local some = class:slice(1, gan.setting("count", 500))
+
+local file = gan.setting("features", "features.safetensors")
+local found, features = pcall(gan.features.load, file)
+if not found then
+  features = gan.features.train { data = all }
+  gan.save(file, features:state())
+end
+
+local shape = some:shape()
+local recipe = gan.recipe.dcgan { size = shape[1], channels = shape[3], width = gan.setting("width", 32) }
+local augment = gan.setting("augment", "none")
+local run = gan.train(recipe:options {
+  name = "few-" .. augment, data = some, batch = gan.setting("batch", 32), ema = { decay = 0.995 }, reuse = true,
+  loss = gan.loss.hinge {},
+  augment = augment ~= "none" and gan.augment[augment] { speed = augment == "ada" and 50 or nil } or nil,
+  measure = { every = 500, features = features, metrics = { "frechet" }, count = 1000, real = class },
+  schedule = gan.schedule.alternate { iterations = gan.setting("iterations", 4000) },
+})
+
+local distances, iterations = run:history "frechet"
+local best = 1
+for i, distance in ipairs(distances) do
+  if distance < distances[best] then best = i end
+end
+print(("%s: Frechet distance %.1f at the end, at best %.1f in iteration %d"):format(augment, distances[#distances],
+  distances[best], iterations[best]))
+return { frechet = distances[#distances], best = distances[best] }
