@@ -78,8 +78,8 @@ local rows = move_options.rows
 --- function(generated, real) -> number. count = 2000 samples. real: a data set or tensor, the run's data by default
 ---@field log string|string[]|nil "tensorboard", "csv" or a list of them: the numbers in the run's folder for other
 --- programs too. TensorBoard's event files also have the sample pictures, histograms of scores and parameters, gradient
---- norms by layer (these every sample.every iterations) and the script: `tensorboard --logdir runs`. "csv" is metrics.csv,
---- a table for spreadsheets
+--- norms by parameter (these every sample.every iterations) and the script: `tensorboard --logdir runs`. "csv" is
+--- metrics.csv, a table for spreadsheets
 ---@field on table<string, function>? iteration, sample, checkpoint, finish; nan and collapse, see gan.recover
 ---@field progress boolean? true
 

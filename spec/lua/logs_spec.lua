@@ -148,7 +148,8 @@ describe("core.histogram", function()
     assert.same({ 3, 0, count = 3, least = 2, most = 2, sum = 6, squares = 12 },
       core.histogram(gan.tensor { 2, 2, 2 }, 2))
     assert.same({ 0, count = 0, least = 0, most = 0, sum = 0, squares = 0 }, core.histogram(gan.tensor { 0 / 0 }, 1))
-    assert.has_error(function() core.histogram(gan.tensor { 1 }, 0) end, "histogram: buckets must be from 1 to 1000, got 0")
+    assert.has_error(function() core.histogram(gan.tensor { 1 }, 0) end,
+      "histogram: buckets must be from 1 to 1000, got 0")
   end)
 end)
 
@@ -301,8 +302,35 @@ gan.train {
       end
     end
     assert.same({ 5, 10 }, steps_of(got["measure/sliced_wasserstein"]))
-    local function table_of(place) return (shell.read(place .. "/run/metrics.csv"):gsub(",[%d.e-]*(,[^,\n]*\r\n)", "%1")) end
+    -- But for the seconds, which stand before the one column that is measured.
+    local function table_of(place)
+      return (shell.read(place .. "/run/metrics.csv"):gsub(",[%d.e-]*(,[^,\n]*\r\n)", "%1"))
+    end
     assert.equal(table_of(whole), table_of(cut))
+  end)
+end)
+
+describe("a run that goes back to a checkpoint", function()
+  it("has one value of each step", function()
+    local place, bad = folder .. "/back", true
+    local broken = gan.loss.define { name = "broken", on_real = function(r) return r end,
+      on_fake = function(f) return f end, on_gen = function(f) return f * (0 / 0) end }
+    train { out = place, checkpoint = { every = 2 }, on = { nan = gan.recover.rollback { tries = 1 } },
+      schedule = function(game)
+        for i = 1, 6 do
+          game:discriminator()
+          local now = i == 4 and game:measure(function() return bad end)
+          bad = bad and i < 4
+          game:generator(now and { loss = broken } or nil)
+          game:next()
+        end
+      end }
+    assert.equal(2, #event_files(place))
+    local values, begun = values_of(place)
+    assert.same({ 1, 3 }, begun)
+    assert.same({ 1, 2, 3, 4, 5, 6 }, steps_of(values["loss/generator"]))
+    assert.same({ 2, 4, 6 }, steps_of(values.samples))
+    assert.equal(7, select(2, shell.read(place .. "/metrics.csv"):gsub("\r\n", "")))
   end)
 end)
 
@@ -313,8 +341,8 @@ describe("log = \"csv\"", function()
     local lines = {}
     for line in text:gmatch "(.-)\r\n" do lines[#lines + 1] = line .. "," end
     assert.equal(6, #lines)
-    assert.equal("iteration,d_loss,g_loss,real,fake,accuracy,d_penalty,g_penalty,d_grad_norm,g_grad_norm,augment,seconds,",
-      lines[1])
+    assert.equal("iteration,d_loss,g_loss,real,fake,accuracy,d_penalty,g_penalty,d_grad_norm,g_grad_norm,augment,"
+      .. "seconds,", lines[1])
     local names = {}
     for name in lines[1]:gmatch "([^,]*)," do names[#names + 1] = name end
     for i, row in ipairs(rows_of(place)) do
@@ -323,6 +351,18 @@ describe("log = \"csv\"", function()
       assert.equal(#names, #cells)
       for at, name in ipairs(names) do assert.equal(row[name], tonumber(cells[at]), name) end
     end
+  end)
+
+  it("is written anew where other columns begin", function()
+    local place = folder .. "/columns"
+    train { out = place, log = "csv", on = { iteration = function(run, row)
+      if row.iteration ~= 2 then return end
+      run.log:expect { "more" }
+      run.log:clear()
+    end } }
+    local text = shell.read(place .. "/metrics.csv")
+    assert.matches("^iteration,[%w_,]*,seconds,more\r\n1,[^\n]*,\r\n", text)
+    assert.equal(6, select(2, text:gsub("\r\n", "")))
   end)
 end)
 
@@ -337,7 +377,8 @@ describe("gan.train's option log", function()
     refuses("train: option 'log': there is no log \"tensorbord\" (did you mean 'tensorboard'?)", { log = "tensorbord" })
     refuses("train: option 'log': there is no log 7 (known: csv, tensorboard)", { log = { "csv", 7 } })
     refuses("train: option 'log' must be \"tensorboard\", \"csv\" or a list of them, got true", { log = true })
-    refuses("option 'log' must be \"tensorboard\", \"csv\" or a list of them, got true at csv", { log = { csv = true } })
+    refuses("option 'log' must be \"tensorboard\", \"csv\" or a list of them, got true at csv",
+      { log = { csv = true } })
     refuses("train: option 'log': with out = false there is no folder to write csv and tensorboard into",
       { out = false, log = { "csv", "tensorboard", "csv" } })
   end)
@@ -383,8 +424,9 @@ print(json.dumps({
             assert.equal(hex(fields(value[4][1])[4][1]), row[4])
           elseif kind == "histograms" then
             local h, theirs = fields(value[5][1]), row[2]
-            assert.same({ h[1][1], h[2][1], h[3][1], h[4][1], h[5][1], doubles(h[6][1]), doubles(h[7][1]) },
-              { theirs.min, theirs.max, theirs.num, theirs.sum, theirs.sum_squares, theirs.bucket_limit, theirs.bucket })
+            assert.same({ h[1][1], h[2][1], h[3][1], h[4][1], h[5][1] },
+              { theirs.min, theirs.max, theirs.num, theirs.sum, theirs.sum_squares })
+            assert.same({ doubles(h[6][1]), doubles(h[7][1]) }, { theirs.bucket_limit, theirs.bucket })
           else
             assert.equal(fields(value[8][1])[8][1], row[2])
           end

@@ -1,8 +1,8 @@
---- metrics.csv: the numbers of metrics.jsonl as a table for spreadsheets (RFC 4180: commas, CR LF, a header). A place is
--- empty where nothing was measured, and where the number was not finite.
+--- metrics.csv: the numbers of metrics.jsonl as a table for spreadsheets (RFC 4180: commas, CR LF, a header). A place
+-- is empty where nothing was measured, and where the number was not finite.
 --
--- The file follows from metrics.jsonl: where a run goes on, goes back, or begins to measure something else, all of it is
--- written anew from there.
+-- The file follows from metrics.jsonl: where a run goes on, goes back, or begins to measure something else, all of it
+-- is written anew from there.
 
 local core = require "ganlua.core"
 local journal = require "ganlua.journal"

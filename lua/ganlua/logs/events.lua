@@ -2,9 +2,9 @@
 --
 -- 1. Each time that a run begins or goes on there is a new file, events.out.tfevents.000001, ...2: a TensorBoard that
 --    follows the folder goes on with the next one. Numbers are not used twice.
--- 2. Before that, what older files have of iterations that are going to be played (again), and a record that was torn, is
---    cut off. So whoever reads the files finds one value of each step; and a TensorBoard that has read more is told by
---    the new file to forget it.
+-- 2. Before that, what older files have of iterations that are going to be played (again), and a record that was torn,
+--    is cut off. So whoever reads the files finds one value of each step; and a TensorBoard that has read more is told
+--    by the new file to forget it.
 
 local core = require "ganlua.core"
 local journal = require "ganlua.journal"

@@ -1,5 +1,5 @@
---- Files of records, TFRecord as TensorBoard reads it: each record is its length (8 bytes, the lowest first), a checksum of
--- that, the record, and a checksum of it. Checksums are CRC-32C (Castagnoli), masked.
+--- Files of records, TFRecord as TensorBoard reads it: each record is its length (8 bytes, the lowest first), a
+-- checksum of that, the record, and a checksum of it. Checksums are CRC-32C (Castagnoli), masked.
 
 local core = require "ganlua.core"
 

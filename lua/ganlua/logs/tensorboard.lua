@@ -1,5 +1,5 @@
---- What a run tells TensorBoard: each iteration its numbers; with the samples their picture, histograms of D's scores and
--- of the parameters, and the gradients' norms by parameter; at the beginning its configuration and its script.
+--- What a run tells TensorBoard: each iteration its numbers; with the samples their picture, histograms of D's scores
+-- and of the parameters, and the gradients' norms by parameter; at the beginning its configuration and its script.
 --
 -- `tensorboard --logdir runs` shows each run under the name of its folder.
 
