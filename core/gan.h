@@ -454,4 +454,14 @@ gan_tensor *gan_nearest(gan_tensor *a, gan_tensor *b, int64_t count, bool self, 
  * each point, in how many balls it lies; else for each ball, how many points lie in it. */
 gan_tensor *gan_ball_counts(gan_tensor *centres, gan_tensor *points, int64_t k, bool of_points);
 
+/* ---- Histograms (histogram.c) -------------------------------------------------------------------- */
+
+typedef struct gan_histogram {
+    int64_t count; /* of finite numbers, which the rest is about; all is 0 where there are none */
+    double least, most, sum, squares;
+} gan_histogram;
+/* How the numbers of t are spread: into counts, how many lie in each of `buckets` intervals of equal width from the least
+ * to the most, both included. */
+gan_histogram gan_histogram_of(const gan_tensor *t, int64_t buckets, int64_t counts[]);
+
 #endif

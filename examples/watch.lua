@@ -1,7 +1,7 @@
 -- Watches a training: `ganlua watch.lua`, a minute and a half on two cores. Every 100 iterations the first samples are
 -- shown in the terminal (sixel graphics where it has them, else half blocks). At the end runs/watch has run.png, an
 -- animated PNG of all samples over the training, walk.png, what lies between pairs of latents, and walking.png, the
--- walk as an animation.
+-- walk as an animation. TensorBoard, where it is at hand, shows the rest: `tensorboard --logdir runs`.
 
 local gan = require "ganlua"
 local nn = gan.nn
@@ -22,7 +22,7 @@ local run = gan.train {
   loss = gan.loss.hinge {}, ema = { decay = 0.99 },
   optimizer = { generator = gan.optim.adam { lr = 1e-3 }, discriminator = gan.optim.adam { lr = 5e-4 } },
   schedule = gan.schedule.alternate { iterations = gan.setting("iterations", 1200) },
-  sample = { every = gan.setting("every", 100), count = 36 },
+  sample = { every = gan.setting("every", 100), count = 36 }, log = "tensorboard",
   on = { sample = function(_, samples) gan.image.show(samples:narrow(1, 1, 12)) end },
 }
 

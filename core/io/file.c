@@ -258,3 +258,20 @@ uint32_t gan_checksum(uint32_t before, const void *bytes, size_t size)
 {
     return (uint32_t)crc32_z(before, bytes, size);
 }
+
+uint32_t gan_crc32c(const void *bytes, size_t size)
+{
+    /* Four steps of the division by 0x1edc6f41, bits reversed, by the four bits that leave. */
+    static const uint32_t steps[16] = {
+        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+        0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+    };
+    const uint8_t *at = bytes;
+    uint32_t rest = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        rest ^= at[i];
+        rest = steps[rest & 15] ^ rest >> 4;
+        rest = steps[rest & 15] ^ rest >> 4;
+    }
+    return ~rest;
+}

@@ -53,6 +53,8 @@ void gan_file_write(gan_context *ctx, const char *path, const void *bytes, size_
 void gan_file_append(gan_context *ctx, const char *path, int64_t offset, const void *bytes, size_t size, bool sync);
 /* The CRC-32 of size bytes, after those that `before` is of (0: none). */
 uint32_t gan_checksum(uint32_t before, const void *bytes, size_t size);
+/* The CRC-32C (Castagnoli) of size bytes. */
+uint32_t gan_crc32c(const void *bytes, size_t size);
 
 /* ---- IDX, the format of MNIST (idx.c) -------------------------------------------------------- */
 

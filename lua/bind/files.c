@@ -98,6 +98,16 @@ static int checksum(lua_State *L)
     return 1;
 }
 
+/* core.crc32c(bytes) -> their CRC-32C */
+static int crc32c(lua_State *L)
+{
+    size_t size;
+    const char *bytes = ganlua_check_string(L, 1, "crc32c", "bytes", &size);
+    gan_count_work(ganlua_context(L), (double)size);
+    lua_pushinteger(L, gan_crc32c(bytes, size));
+    return 1;
+}
+
 static const char lock_name[] = "ganlua.lock";
 
 /* Unlocks: __gc and __close of what lock_file returns. */
@@ -390,6 +400,7 @@ static const luaL_Reg functions[] = {{"read_file", read_file},
                                      {"write_file", write_file},
                                      {"append_file", append_file},
                                      {"checksum", checksum},
+                                     {"crc32c", crc32c},
                                      {"lock_file", lock_file},
                                      {"make_directory", make_directory},
                                      {"create_directory", create_directory},

@@ -1,4 +1,4 @@
-/* measures.c - measures of samples, as Lua calls them. */
+/* measures.c - measures of samples and histograms, as Lua calls them. */
 #include "bind.h"
 
 struct measure_work {
@@ -108,9 +108,41 @@ static int ball_counts(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"frechet", frechet},         {"kid", kid}, {"sliced_wasserstein", sliced_wasserstein}, {"nearest", nearest},
-    {"ball_counts", ball_counts}, {NULL, NULL}};
+enum { MOST_BUCKETS = 1000 };
+
+/* core.histogram(t, buckets) -> { count=, least=, most=, sum=, squares=, and the buckets' counts }: see gan_histogram_of */
+static int histogram(lua_State *L)
+{
+    ganlua_check_reading(L);
+    gan_tensor *t = ganlua_check_tensor(L, 1, "histogram", "t");
+    lua_Integer buckets = ganlua_check_integer(L, 2, "histogram", "buckets");
+    if (buckets < 1 || buckets > MOST_BUCKETS)
+        ganlua_error_at_user(L, "histogram: buckets must be from 1 to %d, got %I", MOST_BUCKETS, buckets);
+    int64_t counts[MOST_BUCKETS];
+    gan_histogram h = gan_histogram_of(t, buckets, counts);
+    lua_createtable(L, (int)buckets, 5);
+    for (lua_Integer i = 0; i < buckets; i++) {
+        lua_pushinteger(L, counts[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushinteger(L, h.count);
+    lua_setfield(L, -2, "count");
+    const char *const names[] = {"least", "most", "sum", "squares"};
+    const double values[] = {h.least, h.most, h.sum, h.squares};
+    for (int i = 0; i < 4; i++) {
+        lua_pushnumber(L, values[i]);
+        lua_setfield(L, -2, names[i]);
+    }
+    return 1;
+}
+
+static const luaL_Reg functions[] = {{"frechet", frechet},
+                                     {"kid", kid},
+                                     {"sliced_wasserstein", sliced_wasserstein},
+                                     {"nearest", nearest},
+                                     {"ball_counts", ball_counts},
+                                     {"histogram", histogram},
+                                     {NULL, NULL}};
 
 void ganlua_add_measures(lua_State *L)
 {

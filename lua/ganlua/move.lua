@@ -114,6 +114,9 @@ function moves.play(self, kind, overrides)
     gradients, now, shown = slopes(self, s, due)
     for _, name in ipairs(s.movers) do
       now[name].grad_norm = players.norm(self.players[name], self.iteration + 1, gradients[name])
+      if self.norms_every and (self.iteration + 1) % self.norms_every == 0 then
+        players.keep_norms(self.players[name], self.iteration + 1, gradients[name])
+      end
       players.clip(gradients[name], now[name].grad_norm, s.clip[name])
     end
     measured = measured or now

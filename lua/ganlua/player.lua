@@ -22,6 +22,7 @@ local player = {}
 ---@field moments ganlua.optimizer_state?
 ---@field memory table<string, table<string, number>> what each penalty remembers, by its name
 ---@field moves integer made so far
+---@field norms { iteration: integer, [integer]: number }? see keep_norms
 ---@field not_finite boolean? whether the last move failed by a number that was not finite
 
 --- Where a module's buffers (running statistics and the like) are: {owner, key}. They are replaced, never written in
@@ -169,6 +170,16 @@ function player.norm(self, iteration, gradients)
     check.fail("iteration %d, %s: the gradient of '%s' is not finite", iteration, self.name, culprit(self, gradients))
   end
   return norm
+end
+
+--- Keeps the norm of each parameter's gradient, for whoever looks.
+---@param self ganlua.player
+---@param iteration integer that the move is of
+---@param gradients ganlua.tensor[]
+function player.keep_norms(self, iteration, gradients)
+  local norms = { iteration = iteration }
+  for i, gradient in ipairs(gradients) do norms[i] = core.norm_of_all { gradient } end
+  self.norms = norms
 end
 
 local function scale(gradients, factor)

@@ -30,6 +30,7 @@ local function go_back(self, back)
     to = counters.iteration, lr = self.recovery.lr, tries = self.recovery.tries }
   self.log:clear()
   self.history_file:cut(counters.history.size)
+  self.watchers:tell("begin", self, counters.iteration)
   counters.recovery = self.recovery
   resume.replay(self, saved, function() self:write_checkpoint() end)
 end

@@ -184,9 +184,13 @@ end
 
 --- Opens the files and gives the schedule its beginning: a replay, or a start.
 ---@param self ganlua.trainer
+---@return integer iteration after which the first move comes that is played
 function resume.begin(self)
   local given = self.options
-  if given.out == false then return resume.start(self) end
+  if given.out == false then
+    resume.start(self)
+    return self.game.iteration
+  end
   local saved, afresh = claim_folder(self)
   local counters = saved and saved.counters or {}
   local size = counters.history and counters.history.size or afresh and 0
@@ -196,7 +200,7 @@ function resume.begin(self)
   if not saved then
     resume.start(self)
     if given.on.nan or given.on.collapse then self:write_checkpoint() end -- something to go back to
-    return
+    return self.game.iteration
   end
 
   core.remove_file(self.folder .. "/samples/stopped.png")
@@ -212,6 +216,7 @@ function resume.begin(self)
   if given.progress then
     progress.write(("%s: going on from iteration %d\n"):format(self.folder, counters.iteration))
   end
+  return counters.iteration
 end
 
 return resume

@@ -12,6 +12,7 @@ local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
 local game = require "ganlua.game"
 local live = require "ganlua.live"
+local logs = require "ganlua.logs"
 local measuring = require "ganlua.measuring"
 local metrics_log = require "ganlua.metrics_log"
 local playing = require "ganlua.playing"
@@ -62,7 +63,7 @@ function Run.new(given, prepare)
     log = metrics_log.new(given.measure and given.measure.columns),
     images = 0,
     watch = {}, -- see collapse.lua
-    watchers = watchers.new {},
+    watchers = watchers.new(logs.watchers(given.log)),
     recovery = { lr = 1, tries = 0 }, -- how often the run had to go back, and what its learning rates are times
   }, Run)
   if self.live then given.source = self.live.source end
@@ -147,9 +148,9 @@ function Run:train()
   self.generator:train()
   self.discriminator:train()
   self.finished = nil
-  resume.begin(self)
+  local iteration = resume.begin(self)
   self.training, self.interrupted = true, nil
-  self.watchers:tell("begin", self)
+  self.watchers:tell("begin", self, iteration)
   published.latest = self
   self.started = core.monotonic()
 

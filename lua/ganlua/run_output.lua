@@ -104,6 +104,7 @@ end
 function Output:write_checkpoint(copies)
   self.history_file:flush(true)
   self.log:flush(true)
+  self.watchers:tell("saving", self)
   local path = self.folder .. "/" .. run_folder.newest
   local bytes, problem = self:encode()
   self.log:plot(self.folder .. "/losses.png")

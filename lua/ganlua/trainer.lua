@@ -7,6 +7,7 @@ local curve = require "ganlua.curve"
 local data = require "ganlua.data"
 local fingerprint = require "ganlua.fingerprint"
 local labels = require "ganlua.labels"
+local logs = require "ganlua.logs"
 local measuring = require "ganlua.measuring"
 local metrics_log = require "ganlua.metrics_log"
 local move_options = require "ganlua.move_options"
@@ -75,6 +76,10 @@ local rows = move_options.rows
 --- function(examples) -> n x d; without them the examples themselves are compared. metrics = { "frechet", "kid" }: also
 --- "precision_recall", "density_coverage", "sliced_wasserstein", "classifier_score", and name =
 --- function(generated, real) -> number. count = 2000 samples. real: a data set or tensor, the run's data by default
+---@field log string|string[]|nil "tensorboard", "csv" or a list of them: the numbers in the run's folder for other
+--- programs too. TensorBoard's event files also have the sample pictures, histograms of scores and parameters, gradient
+--- norms by parameter (these every sample.every iterations) and the script: `tensorboard --logdir runs`. "csv" is
+--- metrics.csv, a table for spreadsheets
 ---@field on table<string, function>? iteration, sample, checkpoint, finish; nan and collapse, see gan.recover
 ---@field progress boolean? true
 
@@ -113,6 +118,7 @@ local spec = {
   checkpoint = { type = "table", default = {} },
   sample = { type = "table", default = {} },
   measure = { type = "table" },
+  log = logs.option,
   on = { type = "table", default = {} },
   progress = { type = "boolean", default = true },
 }
@@ -127,6 +133,7 @@ local function checked(options)
   given.unroll = move_options.unroll("train", given.unroll)
   move_options.check_packs("train", given.batch, given.micro_batch, given.pac)
   if core.is_tensor(given.data) then given.data = data.tensor(given.data) end
+  given.log = logs.options("train", given.log, given.out)
   given.measure = measuring.options("train: measure", given.measure, given.data, metrics_log.columns)
   local measured = given.measure and given.measure.columns
   given.checkpoint = check.options("train: checkpoint", given.checkpoint, {

@@ -3,10 +3,13 @@
 --
 -- A watcher is a table with any of these methods:
 --
---     begin(run)                    the first move comes next; of a run that goes on, all that was before is told
+--     begin(run, iteration)         what comes next is the first move after so many iterations: at the start, where a
+--                                   run goes on after a break, and where it goes back to a checkpoint; what was told of
+--                                   later iterations holds no more
 --     moved(run, kind, measured)    "discriminator", "generator" or "both", and what each mover measured, by player
 --     iterated(run, row)            an iteration is closed: its numbers, named as in metrics.jsonl
 --     sampled(run, samples, path)   N x shape, always of the same latents; the path of their picture, nil where none is
+--     saving(run)                   a checkpoint is written next: what was told until now must be on disk before it
 --     warned(run, message)          trouble, in words
 --     ended(run, how)               "finished", "interrupted" (it can go on) or "stopped" (by an error); told once
 --
@@ -28,7 +31,7 @@ function watchers.new(list)
 end
 
 --- Tells each watcher what happened, in the order in which they came.
----@param event "begin"|"moved"|"iterated"|"sampled"|"warned"|"ended"
+---@param event "begin"|"moved"|"iterated"|"sampled"|"saving"|"warned"|"ended"
 ---@param run ganlua.trainer
 function Watchers:tell(event, run, ...)
   if #self.list == 0 then return end

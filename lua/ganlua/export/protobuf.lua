@@ -1,5 +1,4 @@
---- Protocol buffers, written: the wire format alone (numbers, doubles of it are not needed here). A message is the text
--- of its fields, one after the other.
+--- Protocol buffers, written: the wire format alone. A message is the text of its fields, one after the other.
 
 local protobuf = {}
 
@@ -23,6 +22,20 @@ function protobuf.int(number, value) return varint(number << 3) .. varint(value)
 ---@param number integer
 ---@param value number
 function protobuf.float(number, value) return varint(number << 3 | 5) .. string.pack("<f", value) end
+
+--- A field that is a float64.
+---@param number integer
+---@param value number
+function protobuf.double(number, value) return varint(number << 3 | 1) .. string.pack("<d", value) end
+
+--- A field that is a list of float64, packed.
+---@param number integer
+---@param values number[]
+function protobuf.doubles(number, values)
+  local parts = {}
+  for i, value in ipairs(values) do parts[i] = string.pack("<d", value) end
+  return protobuf.bytes(number, table.concat(parts))
+end
 
 --- A field that is a text, bytes, or a message.
 ---@param number integer
