@@ -22,6 +22,7 @@ local run_folder = require "ganlua.run_folder"
 local output = require "ganlua.run_output"
 local streams = require "ganlua.streams"
 local talking = require "ganlua.talking"
+local view = require "ganlua.view"
 local watchers = require "ganlua.watchers"
 local whole = require "ganlua.whole"
 
@@ -62,7 +63,7 @@ function Run.new(given, prepare)
     log = metrics_log.new(given.measure and given.measure.columns),
     images = 0,
     watch = {}, -- see collapse.lua
-    watchers = watchers.new {},
+    watchers = watchers.new(view.watchers(given.view)),
     recovery = { lr = 1, tries = 0 }, -- how often the run had to go back, and what its learning rates are times
   }, Run)
   if self.live then given.source = self.live.source end
