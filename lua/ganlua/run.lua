@@ -215,11 +215,11 @@ function Run:after_move(kind, measured)
   if not signal then return self.live and playing.look(self) end
   if signal == "INT" and core.talk and talking.talk(self) then return end
   self:stop()
+  self.interrupted = signal
+  self.watchers:tell("ended", self, "interrupted")
   self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",
     self.game.iteration + 1, self:place())
   self:close_files()
-  self.interrupted = signal
-  self.watchers:tell("ended", self, "interrupted")
   if core.hold_interrupt and in_play == 1 then core.hold_interrupt(false) end -- a script ends here; in the REPL:
   self.game.recorder.problem = "interrupted: the run is saved, run:train() goes on"
   error(self.game.recorder.problem, 0)

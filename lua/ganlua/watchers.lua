@@ -8,6 +8,7 @@
 --     iterated(run, row)            an iteration is closed: its numbers, named as in metrics.jsonl
 --     sampled(run, samples, path)   N x shape, always of the same latents; the path of their picture, nil where none is
 --     warned(run, message)          trouble, in words
+--     waits(run)                    the REPL inside the run is about to open
 --     ended(run, how)               "finished", "interrupted" (it can go on) or "stopped" (by an error); told once
 --
 -- An error of a watcher is the run's: a log that cannot be written stops it as metrics.jsonl would. But for ended(): it
@@ -28,7 +29,7 @@ function watchers.new(list)
 end
 
 --- Tells each watcher what happened, in the order in which they came.
----@param event "begin"|"moved"|"iterated"|"sampled"|"warned"|"ended"
+---@param event "begin"|"moved"|"iterated"|"sampled"|"warned"|"waits"|"ended"
 ---@param run ganlua.trainer
 function Watchers:tell(event, run, ...)
   if #self.list == 0 then return end
