@@ -127,6 +127,7 @@ local function leave_files(self)
         self.game.recorder:forget(problem)
         self:stop(sick)
       end)
+      self.progress:finish()
     end
     local journals_closed, trouble = pcall(self.close_files, self)
     if not journals_closed and problem == nil then error(trouble, 0) end

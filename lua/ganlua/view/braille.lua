@@ -14,6 +14,10 @@ Canvas.__index = Canvas
 -- The bits of a character's dots, by column and row.
 local bits <const> = { { 0x01, 0x02, 0x04, 0x40 }, { 0x08, 0x10, 0x20, 0x80 } }
 
+-- The characters by their dots.
+local characters <const> = {}
+for dots = 0, 255 do characters[dots] = utf8.char(0x2800 + dots) end
+
 --- An empty canvas.
 ---@param columns integer
 ---@param rows integer
@@ -42,9 +46,8 @@ end
 ---@param layer integer
 function Canvas:line(x0, y0, x1, y1, layer)
   local steps = math.max(math.abs(x1 - x0), math.abs(y1 - y0), 1)
-  for i = 0, steps do
-    self:dot((x0 + (x1 - x0) * i / steps + 0.5) // 1 | 0, (y0 + (y1 - y0) * i / steps + 0.5) // 1 | 0, layer)
-  end
+  local right, down = (x1 - x0) / steps, (y1 - y0) / steps
+  for i = 0, steps do self:dot((x0 + right * i + 0.5) // 1 | 0, (y0 + down * i + 0.5) // 1 | 0, layer) end
 end
 
 --- The canvas as lines, each `columns` characters wide.
@@ -56,13 +59,17 @@ function Canvas:lines(styles, ascii)
   local lines = {}
   for row = 0, self.rows - 1 do
     local parts, before = {}, nil
-    for column = 0, self.columns - 1 do
-      local place = row * self.columns + column
-      local dots, style = self.dots[place], styles[self.layers[place]]
-      local colour = style and style.colour or before
-      if colour ~= before then parts[#parts + 1] = ("\27[38;5;%dm"):format(colour) end
-      before = colour
-      parts[#parts + 1] = not dots and " " or ascii and style.mark or utf8.char(0x2800 + dots)
+    for column = 1, self.columns do
+      local place = row * self.columns + column - 1
+      local dots = self.dots[place]
+      if dots then
+        local style = styles[self.layers[place]]
+        local text = ascii and style.mark or characters[dots]
+        parts[column] = style == before and text or ("\27[38;5;%dm%s"):format(style.colour, text)
+        before = style
+      else
+        parts[column] = " "
+      end
     end
     lines[row + 1] = table.concat(parts) .. (before and "\27[0m" or "")
   end

@@ -70,13 +70,15 @@ local function label(value) return dim(("%8.3g "):format(value)) end
 ---@param ascii boolean
 ---@return string[]
 function panels.chart(title, curves, columns, rows, ascii)
-  local names, list, first, last = {}, {}, math.huge, -math.huge
+  local head, left = title, columns - #title
+  local list, first, last = {}, math.huge, -math.huge
   for i, curve in ipairs(curves) do
     local x = curve.series.x
-    names[i], list[i] = coloured(curve.name, styles[i].colour), curve.series
+    left = left - 2 - #curve.name
+    if left >= 0 then head = head .. "  " .. coloured(curve.name, styles[i].colour) end
+    list[i] = curve.series
     if #x > 0 then first, last = math.min(first, x[1]), math.max(last, x[#x]) end
   end
-  local head = (" "):rep(label_width) .. title .. "  " .. table.concat(names, "  ")
   local low, high = series.range(list)
   if not low then return { head } end
   local canvas = braille.canvas(columns - label_width, rows - 1)

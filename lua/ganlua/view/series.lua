@@ -3,7 +3,7 @@
 
 local series = {}
 
-local most <const> = 512 -- means
+local most <const> = 192 -- means: about as many as a chart has dots across
 
 ---@class ganlua.view.series
 ---@field x number[] where a mean's first value is

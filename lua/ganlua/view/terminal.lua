@@ -28,7 +28,7 @@ function terminal.ability(variable)
   return "ascii"
 end
 
-local least_columns <const>, least_rows <const> = 40, 14
+local least_columns <const>, least_rows <const> = 60, 14
 local text_rows <const>, most_height <const> = 6, 30 -- rows that are left to what is printed; of the view
 
 --- How many rows the view takes in a terminal of this size; nil where it is too small.
@@ -97,10 +97,11 @@ end
 -- Asks the generator for what is shown.
 local function renew(self, run)
   if self.kind == "points" then
-    local real = look.real(run, point_count)
-    self.points = { fake = (look.fake(run, point_count)):totable(), real = real and real:totable() }
-    self.range = not real and panels.extent(self.points.fake) or self.range or panels.extent(self.points.real)
-    self.points.range = self.range
+    local points = self.points or { real = look.real(run, point_count) }
+    if core.is_tensor(points.real) then points.real = points.real:totable() end
+    points.fake = look.fake(run, point_count):totable()
+    points.range = points.real and points.range or panels.extent(points.real or points.fake)
+    self.points = points
   elseif self.kind == "pictures" then
     local grid = run.grid
     local n = math.min(picture_count, grid.latents:shape()[1])
@@ -172,13 +173,15 @@ local function leave(self, run)
   local height = terminal.height(columns, rows)
   local fine, lines = pcall(self.frame, self, run, columns - 1, height or 0)
   self.screen:close(fine and height and lines or nil)
-  run.progress:hand_to(nil)
 end
 
 local function draw(self, run)
   local columns, rows = self.size()
   local height = terminal.height(columns, rows)
-  if not height then return leave(self, run) end
+  if not height then
+    self.screen:close()
+    return run.progress:hand_to(nil)
+  end
   run.progress:hand_to(function(text) self.line = text end)
   self.screen:draw(self:frame(run, columns - 1, height), columns, rows)
 end
@@ -191,7 +194,7 @@ end
 function View:begin(run)
   if not self.ability or showing then return end
   showing = self
-  self.kind, self.points, self.pictures, self.range, self.warning = kind_of(run), nil, nil, nil, nil
+  self.kind, self.points, self.pictures, self.warning = kind_of(run), nil, nil, nil
   for _, chart in ipairs(charts) do
     for _, curve in ipairs(chart) do self.curves[curve[1]] = series.new() end
   end
@@ -226,7 +229,9 @@ end
 
 --- The REPL has the screen.
 function View:waits(run)
-  if showing == self then leave(self, run) end
+  if showing ~= self then return end
+  leave(self, run)
+  self.drawing.next = -math.huge
 end
 
 function View:ended(run)
@@ -234,6 +239,7 @@ function View:ended(run)
   showing = nil
   pcall(renew, self, run)
   leave(self, run)
+  run.progress:hand_to(function() end) -- the line stands there
 end
 
 return terminal
