@@ -1,5 +1,5 @@
--- A terminal for specs: what a program writes becomes what is on the screen, and what has scrolled off it. It knows what
--- ECMA-48 and the VT100 say of the sequences that ganlua writes, and refuses others.
+-- A terminal for specs: what a program writes becomes what is on the screen, and what has scrolled off it. It knows
+-- what ECMA-48 and the VT100 say of the sequences that ganlua writes, and refuses others.
 
 local screen = {}
 

@@ -50,7 +50,7 @@ local function find(text, what) return text:find(what, 1, true) end
 local function count(text, what) return select(2, text:gsub(what:gsub("%p", "%%%0"), "")) end
 
 describe("ganlua --view=terminal", function()
-  it("shows a run below what is printed; the last of it stays, as text between what is printed before and after", function()
+  it("shows a run below what is printed; its last picture stays, as text between the lines around it", function()
     local result = seen()
     assert.equal(0, result.code)
     local text = screen_of(result):text()
@@ -89,7 +89,7 @@ describe("ganlua --view=terminal", function()
       local result = seen(("signal %q"):format(name))
       assert.equal(code, result.code)
       local text = screen_of(result):text()
-      assert.matches(" seen  iteration 10 of 30.*\nstopped by %S+ in iteration 1[01]: everything is in runs/seen\n", text)
+      assert.matches(" seen  iteration 10 of 30.*\nstopped by %S+ in iteration 11: everything is in runs/seen\n", text)
     end
   end)
 

@@ -1,8 +1,8 @@
 --- Lines at the bottom of the terminal that are drawn anew in place, while what others print goes on above them.
 --
 -- The terminal scrolls the rows above alone (its scrolling region), whoever prints there: scripts, child processes,
--- messages of errors. Its scrollback stays whole. At the end the lines are written once more where the text has come to,
--- as a part of it.
+-- errors. Its scrollback stays whole. At the end the lines are written once more where the text has come to, as a part
+-- of it.
 
 local screen = {}
 

@@ -1,5 +1,5 @@
---- A curve that grows, in bounded memory: means over equally many values that follow each other. When there are too many
--- means, each two become one.
+--- A curve that grows, in bounded memory: means over equally many values that follow each other. When there are too
+-- many, each two become one.
 
 local series = {}
 

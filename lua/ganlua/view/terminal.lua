@@ -1,8 +1,9 @@
 --- The view in the terminal, a watcher of a run (see watchers.lua): curves, samples and numbers at the bottom of the
 -- screen, drawn anew as the run goes on; what is printed goes on above. At the end the last of it stays as text.
 --
--- It takes at most a hundredth of the run's time: half of that to draw, half to ask the generator for samples. Where the
--- terminal cannot show it, or is too small, there is the plain progress line.
+-- It takes at most a hundredth of the run's time, and draws at most four times a second: half of that time goes to the
+-- drawing, half to asking the generator for samples. Where the terminal cannot show it, or is too small, there is the
+-- plain progress line.
 
 local core = require "ganlua.core"
 local look = require "ganlua.look"
