@@ -34,10 +34,17 @@ end
 function Watchers:tell(event, run, ...)
   if #self.list == 0 then return end
   local _ <close> = streams.guard()
+  local problem
   for _, watcher in ipairs(self.list) do
     local method = watcher[event]
-    if method then method(watcher, run, ...) end
+    if method and event == "ended" then -- of the end each is told: one may have the screen
+      local fine, raised = pcall(method, watcher, run, ...)
+      problem = problem or not fine and raised
+    elseif method then
+      method(watcher, run, ...)
+    end
   end
+  if problem then error(problem, 0) end
 end
 
 return watchers
