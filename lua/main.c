@@ -3,7 +3,8 @@
  * Signals. While Lua code runs, the first Ctrl-C (or SIGTERM) raises "interrupted!" in it, as the
  * stock lua does. A trainer holds that off (core.hold_interrupt(true)) and asks core.interrupted()
  * at the end of each move instead; when it has saved and lets go, the script ends there. The second
- * signal always kills. The exit code is 128 + the signal's number. */
+ * signal always kills; what a view has done to the terminal is undone before. The exit code is 128 + the
+ * signal's number. */
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -29,6 +30,7 @@
 static lua_State *running;                  /* where a signal raises its error */
 static volatile sig_atomic_t signal_number; /* the first that came, or 0 */
 static volatile sig_atomic_t held;          /* a trainer will ask for it */
+static char farewell[32];                   /* what the terminal is told before the second one kills */
 static bool in_repl;
 static bool may_talk;         /* Ctrl-C opens the REPL inside a run */
 static bool ended_by_trainer; /* the run was saved: its end needs no traceback */
@@ -40,10 +42,18 @@ static void raise_interrupt(lua_State *L, lua_Debug *where)
     luaL_error(L, "interrupted!");
 }
 
+static void on_second_signal(int number)
+{
+    ssize_t written = write(STDOUT_FILENO, farewell, strlen(farewell));
+    (void)written;
+    signal(number, SIG_DFL);
+    raise(number); /* as soon as this returns */
+}
+
 static void on_signal(int number)
 {
-    signal(SIGINT, SIG_DFL); /* the second one kills */
-    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, on_second_signal);
+    signal(SIGTERM, on_second_signal);
     signal_number = number;
     if (!held && running)
         lua_sethook(running, raise_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
@@ -81,6 +91,15 @@ static int hold_interrupt(lua_State *L)
     ended_by_trainer = true;
     lua_pushliteral(L, "interrupted");
     return lua_error(L);
+}
+
+/* core.at_kill(text): what undoes what the terminal was told; "" where nothing is left to undo. At most 31 bytes. */
+static int at_kill(lua_State *L)
+{
+    const char *text = luaL_checkstring(L, 1);
+    luaL_argcheck(L, strlen(text) < sizeof farewell, 1, "too long");
+    strcpy(farewell, text);
+    return 0;
 }
 
 /* ---- Running Lua ---- */
@@ -323,6 +342,8 @@ static int open_ganlua(lua_State *L)
     if (lua_getfield(L, -1, "ganlua.core") == LUA_TTABLE) {
         lua_pushcfunction(L, hold_interrupt);
         lua_setfield(L, -2, "hold_interrupt");
+        lua_pushcfunction(L, at_kill);
+        lua_setfield(L, -2, "at_kill");
         if (may_talk) {
             lua_pushcfunction(L, talk);
             lua_setfield(L, -2, "talk");
@@ -351,6 +372,37 @@ static void publish_arguments(lua_State *L, const options *options, int argc, ch
         lua_rawseti(L, -2, i - script);
     }
     lua_setglobal(L, "arg");
+}
+
+/* package.loaded["ganlua.settings"].view = {port=, host=, token=} or "terminal": see ganlua.view. */
+static int publish_view(lua_State *L)
+{
+    const options *options = lua_touserdata(L, 1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "ganlua.settings");
+    if (options->view_terminal) {
+        lua_pushliteral(L, "terminal");
+    } else {
+        lua_createtable(L, 0, 3);
+        if (options->view_port >= 0) {
+            lua_pushinteger(L, options->view_port);
+            lua_setfield(L, -2, "port");
+        }
+        lua_pushstring(L, options->view_host);
+        lua_setfield(L, -2, "host");
+        lua_pushstring(L, options->view_token);
+        lua_setfield(L, -2, "token");
+    }
+    lua_setfield(L, -2, "view");
+    return 0;
+}
+
+/* Tells the state's Lua what --view says; false after an error was reported. */
+static bool tell_view(lua_State *L, const options *options)
+{
+    lua_pushcfunction(L, publish_view);
+    lua_pushlightuserdata(L, (void *)options);
+    return succeeded(L, lua_pcall(L, 1, 0, 0));
 }
 
 static void print_version(bool lua_too)
@@ -468,6 +520,11 @@ int main(int argc, char *argv[])
             report("not enough memory to start");
         else
             fprintf(stderr, "ganlua: --folder %s: %s\n", options.config.folder, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    if (options.view && !tell_view(ganlua_state(gl), &options)) {
+        ganlua_close(gl);
+        options_free(&options);
         return EXIT_FAILURE;
     }
     if (options.config.sandbox) {

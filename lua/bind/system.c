@@ -291,13 +291,14 @@ static int is_terminal(lua_State *L)
     return 1;
 }
 
-/* core.terminal_width() -> columns of stdout's terminal, 80 where there is none */
-static int terminal_width(lua_State *L)
+/* core.terminal_size() -> columns, rows of stdout's terminal; 80, 24 where there is none */
+static int terminal_size(lua_State *L)
 {
     struct winsize size;
-    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
     lua_pushinteger(L, known ? size.ws_col : 80);
-    return 1;
+    lua_pushinteger(L, known ? size.ws_row : 24);
+    return 2;
 }
 
 static const luaL_Reg functions[] = {{"memory", memory},
@@ -319,7 +320,7 @@ static const luaL_Reg functions[] = {{"memory", memory},
                                      {"permutation", permutation},
                                      {"monotonic", monotonic},
                                      {"is_terminal", is_terminal},
-                                     {"terminal_width", terminal_width},
+                                     {"terminal_size", terminal_size},
                                      {NULL, NULL}};
 
 void ganlua_add_system(lua_State *L)

@@ -33,7 +33,7 @@ function progress.new(options)
   local self = setmetatable({
     silent = options.silent,
     terminal = terminal,
-    width = options.width or terminal and core.terminal_width() or 0,
+    width = options.width or terminal and core.terminal_size() or 0,
     write = options.write or progress.write,
     clock = options.clock or core.monotonic,
   }, Progress)
@@ -76,6 +76,7 @@ end
 
 -- The terminal's line becomes this one.
 local function rewrite(self, text)
+  if self.elsewhere then return self.elsewhere(text) end
   self.write("\r" .. text:sub(1, math.max(1, self.width - 1)) .. "\27[K")
   self.open = true
 end
@@ -84,6 +85,13 @@ end
 local function close_line(self)
   if self.open then self.write "\n" end
   self.open = false
+end
+
+--- Has the updating line shown by somebody else, f(text), from now on; nil: no longer.
+---@param f function?
+function Progress:hand_to(f)
+  close_line(self)
+  self.elsewhere = f
 end
 
 --- Shows where the run is, if it is time to (or `now`).

@@ -23,6 +23,7 @@ local run_folder = require "ganlua.run_folder"
 local output = require "ganlua.run_output"
 local streams = require "ganlua.streams"
 local talking = require "ganlua.talking"
+local view = require "ganlua.view"
 local watchers = require "ganlua.watchers"
 local whole = require "ganlua.whole"
 
@@ -46,6 +47,13 @@ local function settings_of(given)
   }
 end
 
+-- Logs before views: what is shown has been written.
+local function watchers_of(given)
+  local list = logs.watchers(given.log)
+  for _, watcher in ipairs(view.watchers(given.view)) do list[#list + 1] = watcher end
+  return watchers.new(list)
+end
+
 --- A run with checked options (see trainer.lua) and built networks.
 ---@param given table
 ---@param prepare function options, seed -> checked options of built networks: for a script that is edited while it runs
@@ -63,7 +71,7 @@ function Run.new(given, prepare)
     log = metrics_log.new(given.measure and given.measure.columns),
     images = 0,
     watch = {}, -- see collapse.lua
-    watchers = watchers.new(logs.watchers(given.log)),
+    watchers = watchers_of(given),
     recovery = { lr = 1, tries = 0 }, -- how often the run had to go back, and what its learning rates are times
   }, Run)
   if self.live then given.source = self.live.source end
@@ -127,6 +135,7 @@ local function leave_files(self)
         self.game.recorder:forget(problem)
         self:stop(sick)
       end)
+      self.progress:finish()
     end
     local journals_closed, trouble = pcall(self.close_files, self)
     if not journals_closed and problem == nil then error(trouble, 0) end
@@ -215,11 +224,11 @@ function Run:after_move(kind, measured)
   if not signal then return self.live and playing.look(self) end
   if signal == "INT" and core.talk and talking.talk(self) then return end
   self:stop()
+  self.interrupted = signal
+  self.watchers:tell("ended", self, "interrupted")
   self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",
     self.game.iteration + 1, self:place())
   self:close_files()
-  self.interrupted = signal
-  self.watchers:tell("ended", self, "interrupted")
   if core.hold_interrupt and in_play == 1 then core.hold_interrupt(false) end -- a script ends here; in the REPL:
   self.game.recorder.problem = "interrupted: the run is saved, run:train() goes on"
   error(self.game.recorder.problem, 0)

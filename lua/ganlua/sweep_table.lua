@@ -250,7 +250,7 @@ function Progress:show()
     lines[i] = cells
   end
   self:clear()
-  local width = core.terminal_width() - 1
+  local width = core.terminal_size() - 1
   for _, line in ipairs(aligned(lines)) do progress.write(line:sub(1, width) .. "\n") end
   self.lines = #lines
 end

@@ -32,6 +32,7 @@ end
 ---@param self ganlua.trainer
 ---@return boolean
 function talking.talk(self)
+  self.watchers:tell("waits", self)
   self.progress:say("The run waits in iteration %d. run, game, G and D are at hand; resume goes on, Ctrl-C saves and "
     .. "ends.", self.game.iteration + 1)
   local recorder, mark = self.game.recorder, self.game.streams:mark()

@@ -11,6 +11,7 @@
 --     sampled(run, samples, path)   N x shape, always of the same latents; the path of their picture, nil where none is
 --     saving(run)                   a checkpoint is written next: what was told until now must be on disk before it
 --     warned(run, message)          trouble, in words
+--     waits(run)                    the REPL inside the run is about to open
 --     ended(run, how)               "finished", "interrupted" (it can go on) or "stopped" (by an error); told once
 --
 -- An error of a watcher is the run's: a log that cannot be written stops it as metrics.jsonl would. But for ended(): it
@@ -31,15 +32,22 @@ function watchers.new(list)
 end
 
 --- Tells each watcher what happened, in the order in which they came.
----@param event "begin"|"moved"|"iterated"|"sampled"|"saving"|"warned"|"ended"
+---@param event "begin"|"moved"|"iterated"|"sampled"|"saving"|"warned"|"waits"|"ended"
 ---@param run ganlua.trainer
 function Watchers:tell(event, run, ...)
   if #self.list == 0 then return end
   local _ <close> = streams.guard()
+  local problem
   for _, watcher in ipairs(self.list) do
     local method = watcher[event]
-    if method then method(watcher, run, ...) end
+    if method and event == "ended" then -- of the end each is told: one may have the screen
+      local fine, raised = pcall(method, watcher, run, ...)
+      problem = problem or not fine and raised
+    elseif method then
+      method(watcher, run, ...)
+    end
   end
+  if problem then error(problem, 0) end
 end
 
 return watchers

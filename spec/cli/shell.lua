@@ -77,7 +77,8 @@ function shell.run_ganlua(words, options)
 end
 
 --- Runs a program in a terminal while keys are pressed there, each when its turn has come: { "screen", text, keys }
---- waits until the text is on the screen, { "file", path, keys } until the file is there, { "start", keys } for none.
+--- waits until the text is on the screen, { "file", path, keys } until the file is there, { "start", keys } for
+--- nothing.
 ---@param words string[] the program and its arguments
 ---@param steps string[][] keys as printf takes them
 ---@param options? table as for shell.run; TERM is dumb unless told

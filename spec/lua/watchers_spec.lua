@@ -59,6 +59,14 @@ describe("a run's watchers", function()
     assert.same({ "begin ", "moved discriminator", "stopped" }, watcher.heard)
   end)
 
+  it("hear all of the end, though one of them fails", function()
+    local run, first, second = trainer(), listener(), listener()
+    first.ended = function() error("no space left", 0) end
+    run.watchers = watchers.new { first, second }
+    assert.has_error(function() run:train() end, "no space left")
+    assert.equal("ended finished", second.heard[#second.heard - 1])
+  end)
+
   it("hear of trouble in words", function()
     local run, watcher = trainer {
       sample = { every = 300, count = 8 }, schedule = gan.schedule.alternate { iterations = 900 },
