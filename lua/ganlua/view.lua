@@ -7,7 +7,7 @@ local check = require "ganlua.check"
 local view = {}
 
 -- Who watches, by what is wanted: "terminal", or else the browser's.
-local modules = {}
+local modules = { browser = "ganlua.view.server" }
 
 local function is_port(value)
   return math.type(value) == "integer" and value >= 0 and value <= 65535
