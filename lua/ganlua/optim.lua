@@ -172,7 +172,8 @@ end
 -- where there is one, the same as a function (see methods:ahead).
 local function setting(name, options, buffers, update, function_of)
   local fields = {
-    name = name, options = options, buffers = buffers, update = update, function_of = function_of, lr_bounds = lr_bounds,
+    name = name, options = options, buffers = buffers, update = update,
+    function_of = function_of, lr_bounds = lr_bounds,
     at_once = name == "adam" or name == "adamw" or name == "sgd",
   }
   for key, value in pairs(options) do fields[key] = value end

@@ -256,9 +256,9 @@ function Run:after_recall()
   self.log:remember(self.metrics)
 end
 
---- Changes a number from the next move on, by its name: "generator.lr", "discriminator.lr", "loss.margin", "r1.weight" (of
---- a penalty), "clip", "noise", "top_k", "ema.decay". It takes the place of a curve. For the REPL inside a run; a schedule
---- calls game:set. Raises where there is no such name, or the number is not allowed.
+--- Changes a number from the next move on, by its name: "generator.lr", "discriminator.lr", "loss.margin", "r1.weight"
+--- (of a penalty), "clip", "noise", "top_k", "ema.decay". It takes the place of a curve. For the REPL inside a run; a
+--- schedule calls game:set. Raises where there is no such name, or the number is not allowed.
 ---@param name string
 ---@param value number
 function Run:adjust(name, value)

@@ -451,8 +451,12 @@ static void stop(view_server *s)
 {
     struct knocking k = {.at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)}};
     pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     bool numeric = inet_pton(AF_INET, s->anywhere ? "127.0.0.1" : s->host, &k.at.sin_addr) == 1;
     bool knocks = numeric && pthread_create(&thread, NULL, knock, &k) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     s->web.stop(s->context);
     atomic_store(&k.done, true);
     if (knocks)

@@ -105,8 +105,8 @@ local function instance(row, options)
     return self.d(real, fake) + self.g(fake, real)
   end
 
-  function self:with(changes)
-    return instance(row, merged(self.options, changes))
+  function self.with(_, some)
+    return instance(row, merged(self.options, some))
   end
 
   function self.at(clock)

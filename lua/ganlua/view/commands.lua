@@ -57,7 +57,9 @@ local function latents(value, size)
     end
     rows[i] = {}
     for j = 1, #row do
-      if type(row[j]) ~= "number" or row[j] - row[j] ~= 0 then check.fail("latents: list %d holds no number at %d", i, j) end
+      if type(row[j]) ~= "number" or row[j] - row[j] ~= 0 then
+        check.fail("latents: list %d holds no number at %d", i, j)
+      end
       rows[i][j] = row[j]
     end
   end

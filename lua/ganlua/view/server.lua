@@ -1,5 +1,5 @@
---- The live view of a run in a browser: a watcher (see watchers.lua) that puts on the board what happens, and does what a
--- viewer asks for between two moves.
+--- The live view of a run in a browser: a watcher (see watchers.lua) that puts on the board what happens, and does what
+-- a viewer asks for between two moves.
 --
 -- 1. It takes its time from the run, so it counts it: what is shown anew waits until a hundred times as long has passed
 --    as showing it took the last time, a quarter of a second at least. Histograms and surfaces are computed for viewers
@@ -195,7 +195,8 @@ local function tell_scores(self, run)
   local found = look.histogram(run, rounded(run, look.is_plane(run) and most_points or most_scored), bins)
   if not found then return end
   self.board:post("histogram", {
-    iteration = run.game.iteration, low = found.low, high = found.high, real = found.counts.real, fake = found.counts.fake,
+    iteration = run.game.iteration, low = found.low, high = found.high, real = found.counts.real,
+    fake = found.counts.fake,
   }, 1)
 end
 
@@ -214,7 +215,7 @@ local function looks(self, run)
   self.next_look = now + math.max(pause, (now - before) / looks_share)
 end
 
----- Commands -----------------------------------------------------------------------------------------------------------
+---- Commands ---------------------------------------------------------------------------------------------------------
 
 -- One command: pausing and going on here, the rest between two moves.
 local function obey(self, run, text, number)
@@ -252,7 +253,8 @@ local function serve(self, run, text, number)
     end
     core.check_stopped()
     local waits = self.state == "paused" and not self.step and not core.interrupted()
-    text, number = self.board.view:asked(waits and nap or 0)
+    text, number = nil, nil
+    if not self.step then text, number = self.board.view:asked(waits and nap or 0) end
   until not text and not waits
   if began then run.started = run.started + self.clock() - began end -- which the run's seconds leave out
   self.step = nil

@@ -1,5 +1,5 @@
---- The board that a browser sees, and what stands on it: encoded events, pictures by run and iteration. One for all runs
--- of a script: a port is opened once.
+--- The board that a browser sees, and what stands on it: encoded events, pictures by run and iteration. One for all
+-- runs of a script: a port is opened once.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
@@ -20,6 +20,7 @@ serving.null = 0 / 0
 ---@field view any see lua/bind/view.c
 ---@field pictures table<string, { iteration: integer, size: integer }[]> by run
 local Board = {}
+serving.board = Board
 Board.__index = Board
 
 --- A text as JSON has it: bytes that are no UTF-8 show as "?".
