@@ -353,6 +353,37 @@ static void publish_arguments(lua_State *L, const options *options, int argc, ch
     lua_setglobal(L, "arg");
 }
 
+/* package.loaded["ganlua.settings"].view = {port=, host=, token=} or "terminal": see ganlua.view. */
+static int publish_view(lua_State *L)
+{
+    const options *options = lua_touserdata(L, 1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "ganlua.settings");
+    if (options->view_terminal) {
+        lua_pushliteral(L, "terminal");
+    } else {
+        lua_createtable(L, 0, 3);
+        if (options->view_port >= 0) {
+            lua_pushinteger(L, options->view_port);
+            lua_setfield(L, -2, "port");
+        }
+        lua_pushstring(L, options->view_host);
+        lua_setfield(L, -2, "host");
+        lua_pushstring(L, options->view_token);
+        lua_setfield(L, -2, "token");
+    }
+    lua_setfield(L, -2, "view");
+    return 0;
+}
+
+/* Tells the state's Lua what --view says; false after an error was reported. */
+static bool tell_view(lua_State *L, const options *options)
+{
+    lua_pushcfunction(L, publish_view);
+    lua_pushlightuserdata(L, (void *)options);
+    return succeeded(L, lua_pcall(L, 1, 0, 0));
+}
+
 static void print_version(bool lua_too)
 {
     puts("ganlua " GANLUA_VERSION);
@@ -468,6 +499,11 @@ int main(int argc, char *argv[])
             report("not enough memory to start");
         else
             fprintf(stderr, "ganlua: --folder %s: %s\n", options.config.folder, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    if (options.view && !tell_view(ganlua_state(gl), &options)) {
+        ganlua_close(gl);
+        options_free(&options);
         return EXIT_FAILURE;
     }
     if (options.config.sandbox) {

@@ -24,6 +24,11 @@ const char OPTIONS_HELP[] =
     "  --out DIR         folder that runs are written to (default: runs)\n"
     "  --new             start over instead of going on with a run that was cut off\n"
     "  --live            take up edits of the script while it runs\n"
+    "  --view[=PORT]     show runs in a browser while they go on, at 127.0.0.1; --view=terminal: in the\n"
+    "                    terminal. With a run's folder in place of a script: show what it holds; with a\n"
+    "                    folder of runs: compare them\n"
+    "  --view-host HOST  the address that the view is served at, to whoever has the token:\n"
+    "  --view-token T    16 letters and digits or more, which the link must then hold\n"
     "  --memory SIZE     most memory for Lua and tensors together: 512M, 2G\n"
     "  --precision WHAT  of products on a CPU with AMX: default, float32 (exact, slower) or bf16\n"
     "  --sandbox         run a script that nobody trusts: it has Lua's pure functions, ganlua, and files\n"
@@ -38,10 +43,10 @@ const char OPTIONS_HELP[] =
     "Without a script: the REPL at a terminal, else stdin is the script.\n";
 
 static const char *const NAMES[] = {
-    "-e",        "-i",        "-l",        "-v",     "-E",        "-W",       "-h",
-    "--help",    "--version", "--threads", "--seed", "--out",     "--memory", "--precision",
-    "--set",     "--sweep",   "--new",     "--live", "--sandbox", "--folder", "--instructions",
-    "--seconds", "--isolate"};
+    "-e",        "-i",        "-l",        "-v",          "-E",          "-W",       "-h",
+    "--help",    "--version", "--threads", "--seed",      "--out",       "--memory", "--precision",
+    "--set",     "--sweep",   "--new",     "--live",      "--sandbox",   "--folder", "--instructions",
+    "--seconds", "--isolate", "--view",    "--view-host", "--view-token"};
 
 #define REFUSE(options, ...) (snprintf((options)->error, sizeof(options)->error, __VA_ARGS__), false)
 
@@ -126,6 +131,25 @@ static bool parse_amount(const char *text, double *amount)
     return ((*text >= '0' && *text <= '9') || *text == '.') && !*end && *amount > 0 && *amount < 1e18;
 }
 
+static bool take_view(options *options, const char *value)
+{
+    unsigned long long port = 0;
+    options->view = true;
+    options->view_terminal = value && strcmp(value, "terminal") == 0;
+    if (value && !options->view_terminal && !parse_number(value, 0, 65535, &port))
+        return REFUSE(options, "--view must be a port from 0 to 65535 or terminal, got '%.100s'", value);
+    options->view_port = value && !options->view_terminal ? (int)port : -1;
+    return true;
+}
+
+/* A word of 16 to 128 letters, digits, - and _: it stands in links and cookies. */
+static bool is_token(const char *text)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    size_t length = strlen(text);
+    return length >= 16 && length <= 128 && strspn(text, allowed) == length;
+}
+
 /* Takes the long option `name` with its value. */
 static bool take_value(options *options, const char *name, const char *value, const char **setting)
 {
@@ -165,6 +189,14 @@ static bool take_value(options *options, const char *name, const char *value, co
         if (i == 3)
             return REFUSE(options, "--precision must be default, float32 or bf16, got '%.100s'", value);
         options->config.precision = i;
+    } else if (strcmp(name, "--view-host") == 0) {
+        if (!*value || strlen(value) > 255)
+            return REFUSE(options, "--view-host must be an address, got '%.100s'", value);
+        options->view_host = value;
+    } else if (strcmp(name, "--view-token") == 0) {
+        if (!is_token(value))
+            return REFUSE(options, "--view-token must be 16 to 128 letters, digits, - and _, got '%.100s'", value);
+        options->view_token = value;
     } else if (strcmp(name, "--sweep") == 0) {
         const char *equals = strchr(value, '=');
         if (!equals || equals == value || !equals[1])
@@ -183,9 +215,12 @@ static bool take_value(options *options, const char *name, const char *value, co
 /* "--name VALUE" or "--name=VALUE" at argv[*place], which moves on to the value. */
 static bool parse_long(options *options, int argc, char *argv[], int *place, const char **setting)
 {
-    static const char *const valued[] = {"--threads", "--seed",  "--out",    "--memory",       "--precision",
-                                         "--set",     "--sweep", "--folder", "--instructions", "--seconds"};
+    static const char *const valued[] = {"--threads",      "--seed",    "--out",       "--memory",
+                                         "--precision",    "--set",     "--sweep",     "--folder",
+                                         "--instructions", "--seconds", "--view-host", "--view-token"};
     const char *given = argv[*place];
+    if (strcmp(given, "--view") == 0 || strncmp(given, "--view=", 7) == 0)
+        return take_view(options, given[6] ? given + 7 : NULL);
     for (size_t i = 0; i < sizeof valued / sizeof valued[0]; i++) {
         size_t length = strlen(valued[i]);
         if (strncmp(given, valued[i], length) != 0 || (given[length] != 0 && given[length] != '='))
@@ -200,6 +235,17 @@ static bool parse_long(options *options, int argc, char *argv[], int *place, con
 }
 
 /* What does not go together. */
+static bool check_view(options *options)
+{
+    if ((options->view_host || options->view_token) && (!options->view || options->view_terminal))
+        return REFUSE(options, "%s needs --view", options->view_host ? "--view-host" : "--view-token");
+    if (options->view_host && !options->view_token)
+        return REFUSE(options, "--view-host needs --view-token: others on the network can reach it");
+    if (options->view && (options->isolate || options->sweep_count))
+        return REFUSE(options, "--view does not go with %s", options->isolate ? "--isolate" : "--sweep");
+    return true;
+}
+
 static bool check_sandbox(options *options)
 {
     ganlua_config *config = &options->config;
@@ -280,7 +326,7 @@ bool options_parse(options *options, int argc, char *argv[])
     options->script = i;
     if (options->sweep_count && i >= argc)
         return REFUSE(options, "--sweep needs a script");
-    return check_sandbox(options);
+    return check_view(options) && check_sandbox(options);
 }
 
 void options_free(options *options)

@@ -23,6 +23,9 @@ typedef struct options {
     const char **settings;
     const char **sweeps; /* NAME=A,B,C */
     int sweep_count;
+    bool view, view_terminal; /* --view, and --view=terminal */
+    int view_port;            /* -1: none was named */
+    const char *view_host, *view_token;
     char error[512];
 } options;
 

@@ -16,6 +16,7 @@ local run = require "ganlua.run"
 local run_folder = require "ganlua.run_folder"
 local schedule = require "ganlua.schedule"
 local streams = require "ganlua.streams"
+local view = require "ganlua.view"
 
 local trainer = {}
 
@@ -77,6 +78,8 @@ local rows = move_options.rows
 --- function(generated, real) -> number. count = 2000 samples. real: a data set or tensor, the run's data by default
 ---@field on table<string, function>? iteration, sample, checkpoint, finish; nan and collapse, see gan.recover
 ---@field progress boolean? true
+---@field view boolean|integer|"terminal"|nil false; true or a port: the run is shown in a browser while it goes on, at
+--- http://127.0.0.1:PORT/; "terminal": in the terminal. What --view says comes first. See ganlua.view
 
 local spec = {
   name = { type = "string" },
@@ -115,6 +118,7 @@ local spec = {
   measure = { type = "table" },
   on = { type = "table", default = {} },
   progress = { type = "boolean", default = true },
+  view = view.row,
 }
 
 -- Every option checked, nested ones too, before anything is built or written.
@@ -157,6 +161,7 @@ local function checked(options)
   local settings = package.loaded["ganlua.settings"]
   if settings and settings.new then given.resume = false end -- --new
   given.live = given.live or settings and settings.live -- --live
+  if settings and settings.view then given.view = settings.view end -- --view
   return given
 end
 

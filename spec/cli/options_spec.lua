@@ -139,6 +139,26 @@ describe("ganlua's own options:", function()
     prints("here\t4\n", { "--set", "out=here", "--set", "seed=4", "-e", code })
   end)
 
+  it("--view says where runs are shown: in a browser, at a port, or in the terminal", function()
+    local code = "local v = package.loaded['ganlua.settings'].view; print(v and (v.port or v.host or v))"
+    prints("nil\n", { "-e", code })
+    prints("8080\n", { "--view=8080", "-e", code })
+    prints("terminal\n", { "--view=terminal", "-e", code })
+    local token = ("t"):rep(16)
+    prints("0.0.0.0\n", { "--view", "--view-host", "0.0.0.0", "--view-token=" .. token, "-e", code })
+    for _, refused in ipairs {
+      { { "--view=65536" }, "--view must be a port from 0 to 65535 or terminal, got '65536'" },
+      { { "--view", "--view-host=::" }, "--view-host needs --view-token" },
+      { { "--view", "--view-token=short" }, "--view-token must be 16 to 128 letters, digits, - and _, got 'short'" },
+      { { "--view-token=" .. token }, "--view-token needs --view" },
+      { { "--view", "--sandbox", "--isolate" }, "--view does not go with --isolate" },
+    } do
+      local result = run(refused[1])
+      assert.equal(1, result.code)
+      assert.truthy(result.err:find(refused[2], 1, true), result.err)
+    end
+  end)
+
   it("--memory caps Lua and tensors together", function()
     local code = "print(require('ganlua').memory().cap)"
     prints("67108864\n", { "--memory", "64M", "-e", code })
