@@ -170,17 +170,25 @@ static bool run_script(lua_State *L, const char *path, int count)
     return succeeded(L, status);
 }
 
-/* Runs a script for all combinations of what --sweep says: ganlua.sweep's shell(script, {NAME=VALUES, ...}). */
-static bool run_sweep(lua_State *L, const char *path, const options *options)
+/* Pushes a function of a module of ganlua's; false after an error was reported. */
+static bool push_function(lua_State *L, const char *module, const char *name)
 {
-    static const char *const modules[] = {"ganlua", "ganlua.sweep"}; /* the first brings the second */
+    const char *const modules[] = {"ganlua", module}; /* the first brings the second */
     for (int i = 0; i < 2; i++) {
         lua_getglobal(L, "require");
         lua_pushstring(L, modules[i]);
         if (!succeeded(L, call(L, 1, 1)))
             return false;
     }
-    lua_getfield(L, -1, "shell");
+    lua_getfield(L, -1, name);
+    return true;
+}
+
+/* Runs a script for all combinations of what --sweep says: ganlua.sweep's shell(script, {NAME=VALUES, ...}). */
+static bool run_sweep(lua_State *L, const char *path, const options *options)
+{
+    if (!push_function(L, "ganlua.sweep", "shell"))
+        return false;
     lua_pushstring(L, path);
     lua_createtable(L, options->sweep_count, 0);
     for (int i = 0; i < options->sweep_count; i++) {
@@ -188,6 +196,19 @@ static bool run_sweep(lua_State *L, const char *path, const options *options)
         lua_rawseti(L, -2, i + 1);
     }
     bool fine = succeeded(L, call(L, 2, 0));
+    lua_settop(L, 0);
+    return fine;
+}
+
+/* Shows the runs in a folder until Ctrl-C: ganlua.view.folder's shell(path). *shown says whether it was a folder; false
+ * after an error was reported. */
+static bool show_folder(lua_State *L, const char *path, bool *shown)
+{
+    if (!push_function(L, "ganlua.view.folder", "shell"))
+        return false;
+    lua_pushstring(L, path);
+    bool fine = succeeded(L, call(L, 1, 1));
+    *shown = fine && lua_toboolean(L, -1);
     lua_settop(L, 0);
     return fine;
 }
@@ -280,14 +301,8 @@ static int list_sources(lua_State *L)
 /* Pushes ganlua.repl's run and its host table; false after an error was reported. */
 static bool push_repl(lua_State *L)
 {
-    static const char *const modules[] = {"ganlua", "ganlua.repl"}; /* the first brings the second */
-    for (int i = 0; i < 2; i++) {
-        lua_getglobal(L, "require");
-        lua_pushstring(L, modules[i]);
-        if (!succeeded(L, call(L, 1, 1)))
-            return false;
-    }
-    lua_getfield(L, -1, "run");
+    if (!push_function(L, "ganlua.repl", "run"))
+        return false;
     lua_newtable(L);
     line_open(L);
     lua_getfield(L, -1, "read_line");
@@ -432,6 +447,11 @@ static bool run_all(lua_State *L, const options *options, int argc, char *argv[]
         bool from_stdin = strcmp(path, "-") == 0 && strcmp(argv[options->script - 1], "--") != 0;
         if (options->sweep_count)
             return run_sweep(L, path, options);
+        bool shown = false;
+        if (options->view && !from_stdin && !show_folder(L, path, &shown))
+            return false;
+        if (shown)
+            return true;
         if (!run_script(L, from_stdin ? NULL : path, argc - options->script - 1) || signal_number)
             return false;
     } else if (!options->interactive && !options->version && !options->actions->kind) {

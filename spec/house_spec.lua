@@ -122,6 +122,7 @@ describe("the C files", function()
     -- The prompt of the REPL is line.c's.
     local may = { ["lua/main.c"] = {}, ["lua/line.c"] = { putchar = true, puts = true, fputs = true } }
     for _, name in ipairs(banned) do may["lua/main.c"][name] = true end
+    may["lua/view/server.c"] = { sigaction = true } -- civetweb ignores SIGPIPE for all: it is put back
     local seen = 0
     for _, path in ipairs(c_files "core lua") do
       local code = " " .. code_of(path)

@@ -99,6 +99,7 @@ void ganlua_add_digest(lua_State *L);
 void ganlua_add_process(lua_State *L);
 void ganlua_add_measures(lua_State *L);
 void ganlua_add_terminal(lua_State *L);
+void ganlua_add_view(lua_State *L);
 /* Pushes the table of tensor methods, or their metatable; makes both at first. */
 void ganlua_push_methods(lua_State *L);
 void ganlua_push_metatable(lua_State *L);

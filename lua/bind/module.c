@@ -24,6 +24,7 @@ static int open_core(lua_State *L)
     ganlua_add_process(L);
     ganlua_add_measures(L);
     ganlua_add_terminal(L);
+    ganlua_add_view(L);
     return 1;
 }
 

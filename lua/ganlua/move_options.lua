@@ -239,6 +239,14 @@ function move_options.resolve(game, kind, overrides)
   return s
 end
 
+--- Raises where game:set would refuse these settings.
+---@param game ganlua.game
+---@param where string how messages begin
+---@param settings table
+function move_options.check(game, where, settings)
+  checked(game, where, "set", settings)
+end
+
 --- Makes settings those of all moves from here on.
 ---@param game ganlua.game
 ---@param settings table

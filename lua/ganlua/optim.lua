@@ -8,6 +8,7 @@
 local core = require "ganlua.core"
 local check = require "ganlua.check"
 local curve = require "ganlua.curve"
+local merged = require "ganlua.merged"
 local whole = require "ganlua.whole"
 
 local optim = {}
@@ -46,6 +47,13 @@ local function check_all(where, what, parameters, tensors)
 end
 
 local methods = {}
+
+--- The same setting with some options changed.
+---@param changes table
+---@return ganlua.optimizer
+function methods:with(changes)
+  return optim[self.name](merged(self.options, changes))
+end
 
 --- The state before the first step.
 ---@param parameters ganlua.tensor[]
@@ -164,7 +172,8 @@ end
 -- where there is one, the same as a function (see methods:ahead).
 local function setting(name, options, buffers, update, function_of)
   local fields = {
-    name = name, buffers = buffers, update = update, function_of = function_of, lr_bounds = lr_bounds,
+    name = name, options = options, buffers = buffers, update = update,
+    function_of = function_of, lr_bounds = lr_bounds,
     at_once = name == "adam" or name == "adamw" or name == "sgd",
   }
   for key, value in pairs(options) do fields[key] = value end

@@ -7,6 +7,7 @@
 -- recorder.lua). Nothing that happens only because a run was cut off (a last checkpoint, a picture of that moment)
 -- draws random numbers or calls a hook.
 
+local adjusting = require "ganlua.adjusting"
 local check = require "ganlua.check"
 local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
@@ -262,6 +263,15 @@ function Run:after_recall()
   local latest = self.game.latest
   self.metrics = metrics_log.row(self.game.iteration, latest.discriminator, latest.generator)
   self.log:remember(self.metrics)
+end
+
+--- Changes a number from the next move on, by its name: "generator.lr", "discriminator.lr", "loss.margin", "r1.weight"
+--- (of a penalty), "clip", "noise", "top_k", "ema.decay". It takes the place of a curve. For the REPL inside a run; a
+--- schedule calls game:set. Raises where there is no such name, or the number is not allowed.
+---@param name string
+---@param value number
+function Run:adjust(name, value)
+  adjusting.set(self.game, name, value)
 end
 
 --- Everything that was measured under a name, and the iterations that the values belong to.

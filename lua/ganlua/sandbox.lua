@@ -15,6 +15,8 @@ for _, name in ipairs { "spawn", "ended", "terminate", "sleep", "fail_allocation
   core[name] = nil
 end
 
+core.sandboxed = true -- ganlua's own modules ask
+
 ---- Metatables ------------------------------------------------------------------------------------------------------
 
 -- Metatables that scripts have set.

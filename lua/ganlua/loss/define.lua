@@ -7,6 +7,7 @@
 local core = require "ganlua.core"
 local check = require "ganlua.check"
 local curve = require "ganlua.curve"
+local merged = require "ganlua.merged"
 
 local defining = {}
 
@@ -19,6 +20,7 @@ local defining = {}
 ---@field on_real? fun(r: ganlua.tensor): ganlua.tensor by score, where the loss is made of such terms
 ---@field on_fake? fun(f: ganlua.tensor): ganlua.tensor
 ---@field on_gen? fun(f: ganlua.tensor): ganlua.tensor
+---@field with fun(self: ganlua.loss, changes: table): ganlua.loss the same with some options changed
 ---@field at fun(clock: ganlua.clock): ganlua.loss the loss at a moment: with numbers for its curves
 
 -- Scores as a tensor of shape N.
@@ -101,6 +103,10 @@ local function instance(row, options)
     real, fake = scores(name .. ".value", "real", real), scores(name .. ".value", "fake", fake)
     if row.value then return row.value(self, real, fake) end
     return self.d(real, fake) + self.g(fake, real)
+  end
+
+  function self.with(_, some)
+    return instance(row, merged(self.options, some))
   end
 
   function self.at(clock)

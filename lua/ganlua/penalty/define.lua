@@ -4,6 +4,7 @@ local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
 local is_module = require("ganlua.nn.state").is
+local merged = require "ganlua.merged"
 
 local penalty = {}
 
@@ -12,6 +13,7 @@ local penalty = {}
 ---@field player "discriminator"|"generator"|"both" whose loss it is added to
 ---@field needs? "real"|"losses" what it wants computed in a move that would do without
 ---@field every integer
+---@field with fun(self: ganlua.penalty, changes: table): ganlua.penalty the same with some options changed
 
 --- What a penalty's function sees of a move.
 ---@class ganlua.penalty_move
@@ -85,13 +87,15 @@ function penalty.define(spec)
   end
   local curves = {}
   for name, option in pairs(rows) do curves[name] = option.curve end
-  return function(options)
+  local function make(options)
     local o = check.options("penalty." .. row.name, options, rows)
     return setmetatable({
       name = row.name, player = row.player, needs = row.needs, value = row.value, after = row.after,
       options = o, curves = curves, every = o.every or 1,
+      with = function(_, changes) return make(merged(o, changes)) end,
     }, metatable)
   end
+  return make
 end
 
 ---- What the game calls ------------------------------------------------------------------------------------------
