@@ -294,6 +294,24 @@ static bool decode(gan_album *a, int64_t place, uint8_t *out, char reason[GAN_RE
 
 /* ---- Building ---- */
 
+/* Empties the job, of which the thread takes no more pictures, and waits until it is outside. */
+static void withdraw(gan_album *a, struct job *j)
+{
+    pthread_mutex_lock(&a->lock);
+    j->queued = false;
+    while (j->busy)
+        pthread_cond_wait(&a->finished, &a->lock);
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* Before what jobs look at becomes another: pictures, their places, their shape. */
+static void withdraw_all(gan_album *a)
+{
+    notice_fork(a);
+    for (int i = 0; i < JOBS; i++)
+        withdraw(a, &a->jobs[i]);
+}
+
 struct sweep {
     gan_album *album;
     int64_t first;
@@ -328,7 +346,7 @@ static int64_t sweep(gan_album *a, int64_t first, int64_t end, size_t most, gan_
     if (first < 0 || end < first || end > a->count)
         gan_fail(a->ctx, GAN_ERROR_ARGUMENT, "album: pictures %lld to %lld are not inside 0 to %lld", (long long)first,
                  (long long)end, (long long)a->count);
-    notice_fork(a);
+    withdraw_all(a);
     size_t count = (size_t)(end - first);
     struct sweep s = {.album = a, .first = first, .most = most, .reasons = gan_scratch(a->ctx, count * GAN_REASON + 1)};
     *refused = gan_scratch(a->ctx, (count + 1) * sizeof **refused);
@@ -371,6 +389,12 @@ static void read_places(gan_album *a, const char *function, gan_tensor *places, 
     }
 }
 
+static void check_prepared(gan_album *a, const char *function)
+{
+    if (!a->each)
+        gan_fail(a->ctx, GAN_ERROR_ARGUMENT, "%s: the album has no shape yet", function);
+}
+
 static void check_vector(gan_album *a, const char *function, gan_tensor *places)
 {
     char text[GAN_SHAPE_TEXT];
@@ -388,6 +412,7 @@ void gan_album_keep(gan_album *a, gan_tensor *places)
     for (int64_t i = 1; i < kept; i++)
         if (from[i] <= from[i - 1])
             gan_fail(a->ctx, GAN_ERROR_ARGUMENT, "album_keep: the places must rise");
+    withdraw_all(a);
     for (int64_t i = 0; i < kept; i++) {
         a->items[i] = a->items[from[i]];
         if (from[i] < a->cached) {
@@ -419,6 +444,7 @@ void gan_album_prepare(gan_album *a, int64_t height, int64_t width, int64_t chan
     int64_t cached = (int64_t)(cache / each);
     cached = cached < a->count ? cached : a->count;
     gan_tensor *memory = bytes_for(a->ctx, (size_t)cached * each);
+    withdraw_all(a);
     furnish(a, encoded, packed, each, reserve);
     replace(&a->cache_memory, memory);
     a->cache = (uint8_t *)gan_write(a->cache_memory);
@@ -429,6 +455,7 @@ void gan_album_prepare(gan_album *a, int64_t height, int64_t width, int64_t chan
 
 int64_t gan_album_load(gan_album *a, int64_t first, int64_t end, gan_album_refusal **refused)
 {
+    check_prepared(a, "album_load");
     return sweep(a, first, end, 0, load, refused);
 }
 
@@ -512,16 +539,6 @@ static size_t job_room(const gan_album *a, int64_t count)
     return rounded((size_t)count * sizeof(int64_t)) + (size_t)count * a->each;
 }
 
-/* Empties the job, of which the thread takes no more pictures, and waits until it is outside. */
-static void withdraw(gan_album *a, struct job *j)
-{
-    pthread_mutex_lock(&a->lock);
-    j->queued = false;
-    while (j->busy)
-        pthread_cond_wait(&a->finished, &a->lock);
-    pthread_mutex_unlock(&a->lock);
-}
-
 /* memory: job_room bytes. */
 static void fill_job(gan_album *a, struct job *j, void *memory, int64_t count, const int64_t *places)
 {
@@ -554,8 +571,7 @@ static bool all_cached(const gan_album *a, int64_t count, const int64_t *places)
 static int64_t *places_of(gan_album *a, const char *function, gan_tensor *places)
 {
     check_vector(a, function, places);
-    if (!a->each)
-        gan_fail(a->ctx, GAN_ERROR_ARGUMENT, "%s: the album has no shape yet", function);
+    check_prepared(a, function);
     int64_t *to = gan_scratch(a->ctx, ((size_t)gan_numel(places) + 1) * sizeof *to);
     read_places(a, function, places, to);
     return to;
