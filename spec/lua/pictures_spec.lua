@@ -194,6 +194,16 @@ describe("gan.data.folder", function()
     shell.remove(folder)
   end)
 
+  it("gives up on folders that link to each other, in more ways than there is time for", function()
+    local folder = shell.folder()
+    for i = 1, 9 do
+      core.make_directory(("%s/%d"):format(folder, i))
+      for k = 1, 9 do assert(os.execute(("ln -s ../%d '%s/%d/%d'"):format(k, folder, i, k))) end
+    end
+    refuses("in more than 64 ways", gan.data.folder, folder)
+    shell.remove(folder)
+  end)
+
   it("says what is wrong with its options", function()
     refuses("no such file or folder", gan.data.folder, files .. "nowhere")
     refuses("option 'size'", gan.data.folder, { files .. "pictures", size = 0 })
