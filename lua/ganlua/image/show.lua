@@ -8,9 +8,9 @@ local sixel = require "ganlua.image.sixel"
 
 ---- Bytes of a picture ----------------------------------------------------------------------------------------------
 
--- H x W x 1 or 3 from -1 to 1 as rows of { red, green, blue } from 0 to 255.
+-- H x W x 1 or 3 from -1 to 1 as rows of { red, green, blue } from 0 to 255; what is not a number is black.
 local function bytes_of(pixels)
-  local whole = ((pixels + 1) * 127.5 + 0.5):clamp(0, 255)
+  local whole = core.where(pixels:eq(pixels), (pixels + 1) * 127.5 + 0.5, 0):clamp(0, 255)
   local rows = whole:totable()
   for _, row in ipairs(rows) do
     for x, pixel in ipairs(row) do
