@@ -204,8 +204,12 @@ describe("labels in a game", function()
       data = { size = function() return 10 end, shape = function() return { 2 } end,
         batch = function(_, n) return gan.zeros(n, 2), gan.full({ n }, 3) end },
     })
-    refuses("label 1 is 0.5, wanted a whole number from 0", gan.train,
-      options { data = gan.data.tensor(gan.randn(2, 2), gan.tensor { 0.5, 1 }) })
+    for _, label in ipairs { 0.5, -1, 1e9 } do -- the last one would be a thousand million classes to count
+      refuses(("data.tensor: label 2 is %g, wanted a whole number from 0 to 65535"):format(label), gan.data.tensor,
+        gan.randn(2, 2), gan.tensor { 1, label })
+      refuses("data.from: example 1: a label is a whole number from 0 to 65535, got " .. label, gan.data.from,
+        function() return { 1, 2 }, label end)
+    end
   end)
 end)
 
