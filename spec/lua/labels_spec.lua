@@ -6,16 +6,9 @@ local core = require "ganlua.core"
 local labels = require "ganlua.labels"
 local nn = gan.nn
 
-local folder = os.tmpname()
-os.remove(folder)
-core.make_directory(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
-
-local function refuses(text, f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok, "no error; wanted: " .. text)
-  assert.matches(text, message, 1, true)
-end
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "support.lua")
+local refuses = support.refuses
+local folder = support.folder(teardown)
 
 -- A layer that writes down the labels that it is called with.
 local function listener(heard)
