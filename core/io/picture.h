@@ -38,6 +38,12 @@ typedef struct gan_picture_wish {
     int64_t height, width, channels; /* channels: 1 (grey) or 3 */
 } gan_picture_wish;
 
+/* A byte of a picture as a number from -1 to 1. */
+static inline double gan_number_of_byte(int byte)
+{
+    return byte * 2.0 / 255 - 1;
+}
+
 /* Reads the whole picture into out, height x width x channels bytes, upright. What is transparent shows white. False,
  * with the reason, for one that is damaged or cut short. */
 bool gan_picture_read(const uint8_t *bytes, size_t size, const gan_picture_head *head, gan_picture_wish wish,

@@ -173,6 +173,7 @@ function data.tensor(examples, labels)
     if not right then
       check.fail("data.tensor: wanted a label for each of %d examples, got %s", count, check.describe(labels))
     end
+    check.labels("data.tensor", labels, source.most_classes)
   end
   examples, labels = examples:detach(), labels and labels:detach()
   return source.new {

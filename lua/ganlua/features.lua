@@ -145,7 +145,7 @@ local function split(data)
   local function part(first, count)
     local own = order:narrow(1, first, count)
     return source.new {
-      name = data.name, count = count, example_shape = data.example_shape,
+      name = data.name, count = count, example_shape = data.example_shape, classes = data.classes,
       read = function(indices) return data.read(own:index(1, indices)) end,
     }
   end
@@ -160,9 +160,12 @@ local function labelled_batch(data, n, k)
   return images, labels
 end
 
--- How many classes there are: what the data says, else the largest label of a first look.
+-- How many classes there are: what the data says, else what labels it has; of a script's own object, the largest label
+-- of a first look.
 local function count_classes(data)
   if type(data.classes) == "table" and #data.classes > 0 then return #data.classes end
+  local counts = type(data.class_counts) == "function" and data:class_counts()
+  if counts then return #counts end
   local size = data:size()
   local _, labels = labelled_batch(data, size < 2000 and math.tointeger(size) or 2000, 1)
   return math.tointeger(labels:max():item()) + 1
@@ -179,8 +182,8 @@ end
 
 local function train(given)
   local data = given.data
+  local classes = given.classes or count_classes(data)
   local training, tests = split(data.reader and data:reader() or data)
-  local classes = given.classes or count_classes(training)
   local self = make(data:shape(), given.dim, classes)
   local network = nn.sequential { self.network, self.head }:build { 2, table.unpack(self.shape) }
   local parameters = network:parameters()

@@ -129,8 +129,8 @@ function measuring.describe(o)
   local list = {}
   for i, measure in ipairs(o.list) do list[i] = measure.name end
   local features = o.features and tostring(o.features):gsub("0x%x+", "")
-  if type(o.features) == "table" and o.features.probabilities then -- other features, other numbers
-    features = ("%s, %08x"):format(features, core.checksum(core.safetensors_encode(o.features:state())))
+  if type(o.features) == "table" and o.features.probabilities then -- trained or loaded: what they are made of counts
+    features = ("features %08x"):format(core.checksum(core.safetensors_encode(o.features:state())))
   end
   return { every = o.every, count = o.count, metrics = list, features = features }
 end
@@ -207,11 +207,12 @@ function measuring.add(run, row)
     run.progress:passing("measuring: %s", measure.name)
     local values = table.pack(core.no_grad(measure.compute, all))
     for i, column in ipairs(measure.columns) do
-      if type(values[i]) ~= "number" then
-        check.fail("train: measure: %s must give a number, got %s", measure.name, check.describe(values[i]))
+      local value = values[i]
+      if type(value) ~= "number" or value - value ~= 0 then
+        check.fail("train: measure: %s must give a finite number, got %s", measure.name, check.describe(value))
       end
-      row[column] = tonumber(("%.6g"):format(values[i])) + 0.0 -- as the file has it
-      told[#told + 1] = ("%s %.4g"):format(column, values[i])
+      row[column] = tonumber(("%.6g"):format(value)) + 0.0 -- as the file has it
+      told[#told + 1] = ("%s %.4g"):format(column, value)
     end
   end
   run.progress:say("iteration %d: %s (%.1f s)", row.iteration, table.concat(told, "  "), core.monotonic() - begun)

@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
 #include "io/io.h"
 
 static gan_context *ctx;
-static char home[256]; /* has "in", the context's folder, and "out", which is none of its business */
 static jmp_buf escape;
 static char message[2048];
 
@@ -38,26 +38,11 @@ static void on_fail(void *user, gan_error kind, const char *text)
             fail_msg("wanted '%s', got: %s", text, message);                                                           \
     } while (0)
 
-static const char *at(const char *name)
-{
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", home, name);
-    return path;
-}
-
-static void put(const char *name, const char *text)
-{
-    FILE *file = fopen(at(name), "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
+/* The folder has "in", the context's, and "out", which is none of its business. */
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(home, sizeof home, "%s/ganlua-gate-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (!mkdtemp(home) || mkdir(at("in"), 0777) || mkdir(at("in/sub"), 0777) || mkdir(at("out"), 0777))
+    if (!make_home() || mkdir(at("in"), 0777) || mkdir(at("in/sub"), 0777) || mkdir(at("out"), 0777))
         return -1;
     put("in/file", "inside");
     put("in/sub/file", "inside");
@@ -71,9 +56,7 @@ static int tear_down(void **state)
     (void)state;
     gan_pool_release(ctx, 0);
     gan_close(ctx);
-    char command[512];
-    snprintf(command, sizeof command, "rm -rf '%s'", home);
-    return system(command);
+    return remove_home();
 }
 
 static const char BELOW[] = "only paths below its folder", LINKS[] = "no symbolic links";

@@ -7,10 +7,8 @@ local gan = require "ganlua"
 local core = require "ganlua.core"
 
 local nn = gan.nn
-local folder = os.tmpname()
-os.remove(folder)
-core.make_directory(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "../lua/support.lua")
+local folder = support.folder(teardown)
 
 local function make(optimizer)
   gan.seed(5)

@@ -13,33 +13,14 @@
 
 #include <cmocka.h>
 
+#include "../core/folder.h"
 #include "ganlua.h"
 
 /* "in" is the sandbox's folder, "out" the one that the program is in. */
-static char home[256];
-
-static const char *at(const char *name)
-{
-    static char paths[4][512];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", home, name);
-    return path;
-}
-
-static void put(const char *name, const char *text)
-{
-    FILE *file = fopen(at(name), "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(home, sizeof home, "%s/ganlua-sandbox-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (!mkdtemp(home) || mkdir(at("in"), 0777) || mkdir(at("out"), 0777) || chdir(at("out")))
+    if (!make_home() || mkdir(at("in"), 0777) || mkdir(at("out"), 0777) || chdir(at("out")))
         return -1;
     put("out/secret", "secret");
     return 0;
@@ -48,9 +29,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[512];
-    snprintf(command, sizeof command, "rm -rf '%s'", home);
-    return chdir("/") || system(command);
+    return chdir("/") || remove_home();
 }
 
 static ganlua *open_sandbox(uint64_t instructions, double seconds)

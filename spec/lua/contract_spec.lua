@@ -5,9 +5,8 @@ local gan = require "ganlua"
 local core = require "ganlua.core"
 local nn = gan.nn
 
-local folder = os.tmpname()
-os.remove(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "support.lua")
+local folder = support.folder(teardown)
 
 local function networks()
   return nn.sequential { nn.linear { out = 2 } }, nn.sequential { nn.linear { out = 1 } }

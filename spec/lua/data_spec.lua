@@ -4,16 +4,9 @@ local gan = require "ganlua"
 local core = require "ganlua.core"
 local data = gan.data
 
-local folder = os.tmpname()
-os.remove(folder)
-core.make_directory(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
-
-local function refuses(text, f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(text, message, 1, true)
-end
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "support.lua")
+local refuses = support.refuses
+local folder = support.folder(teardown)
 
 local function write(name, bytes)
   local path = folder .. "/" .. name

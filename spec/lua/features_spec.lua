@@ -82,6 +82,15 @@ describe("gan.features.train", function()
       < gan.metrics.classifier_score(f:probabilities(of(nil, 2))))
   end)
 
+  it("knows every class of the data, however few examples it has", function()
+    local labels = {}
+    for i = 1, 3000 do labels[i] = i == 3000 and 9 or i % 3 end
+    local points = gan.data.tensor(gan.rand(3000, 2), gan.tensor(labels))
+    assert.equal(10, gan.features.train { data = points, iterations = 1, progress = false }.classes)
+    points.classes = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "never seen" }
+    assert.equal(11, gan.features.train { data = points, iterations = 1, progress = false }.classes)
+  end)
+
   it("takes points too", function()
     local points = gan.data.from(function(i)
       return gan.randn(2) * 0.1 + (i % 2) * 3, i % 2

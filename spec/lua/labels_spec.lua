@@ -6,16 +6,9 @@ local core = require "ganlua.core"
 local labels = require "ganlua.labels"
 local nn = gan.nn
 
-local folder = os.tmpname()
-os.remove(folder)
-core.make_directory(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
-
-local function refuses(text, f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok, "no error; wanted: " .. text)
-  assert.matches(text, message, 1, true)
-end
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "support.lua")
+local refuses = support.refuses
+local folder = support.folder(teardown)
 
 -- A layer that writes down the labels that it is called with.
 local function listener(heard)
@@ -204,8 +197,12 @@ describe("labels in a game", function()
       data = { size = function() return 10 end, shape = function() return { 2 } end,
         batch = function(_, n) return gan.zeros(n, 2), gan.full({ n }, 3) end },
     })
-    refuses("label 1 is 0.5, wanted a whole number from 0", gan.train,
-      options { data = gan.data.tensor(gan.randn(2, 2), gan.tensor { 0.5, 1 }) })
+    for _, label in ipairs { 0.5, -1, 1e9 } do -- the last one would be a thousand million classes to count
+      refuses(("data.tensor: label 2 is %g, wanted a whole number from 0 to 65535"):format(label), gan.data.tensor,
+        gan.randn(2, 2), gan.tensor { 1, label })
+      refuses("data.from: example 1: a label is a whole number from 0 to 65535, got " .. label, gan.data.from,
+        function() return { 1, 2 }, label end)
+    end
   end)
 end)
 

@@ -5,10 +5,8 @@ local gan = require "ganlua"
 local core = require "ganlua.core"
 local nn = gan.nn
 
-local folder = os.tmpname()
-os.remove(folder)
-core.make_directory(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "support.lua")
+local folder = support.folder(teardown)
 
 local pictures = core.rand(40, 4, 4, 1) * 2 - 1
 
@@ -156,6 +154,19 @@ describe("gan.train's measure", function()
     assert.same(written, values)
   end)
 
+  it("goes on with features that were trained before the break and loaded behind it", function()
+    local f = gan.features.train { data = gan.data.tensor(pictures, core.arange(0, 40, 1):lt(20)), iterations = 2,
+      dim = 4, progress = false }
+    local function run(features)
+      return gan.trainer(options(folder .. "/loaded", { measure = measure { features = features, count = 40 } }))
+    end
+    local trained, loaded = run(f).options, run(gan.features.load(f:state())).options
+    assert.equal(trained.fingerprint, loaded.fingerprint)
+    local others = f:state()
+    others["head.2.bias"] = others["head.2.bias"] + 1
+    assert.not_equal(trained.fingerprint, run(gan.features.load(others)).options.fingerprint)
+  end)
+
   it("leaves a run of another measure alone", function()
     gan.train(options(folder .. "/once", { measure = measure() }))
     local run = gan.train(options(folder .. "/once", { measure = measure { count = 200 } }))
@@ -182,7 +193,11 @@ describe("gan.train's measure", function()
     refuses("option 'features' must be features", measure { features = 3 })
     refuses("wanted at least 8 real examples, got 3", measure { real = core.zeros { 3, 4, 4, 1 } })
     refuses("real examples are 4x3x1, those of the data are 4x4x1", measure { real = core.zeros { 30, 4, 3, 1 } })
-    refuses("own must give a number, got nothing", measure { metrics = { own = function() end } })
+    for _, value in ipairs { 0 / 0, math.huge } do
+      refuses("own must give a finite number, got " .. tostring(value),
+        measure { metrics = { own = function() return value end } })
+    end
+    refuses("own must give a finite number, got nothing", measure { metrics = { own = function() end } })
     refuses("features must be n x d numbers of n examples",
       measure { features = function() return core.zeros { 2 } end })
     local own = { size = function() return 9 end, shape = function() return { 4, 4, 1 } end,

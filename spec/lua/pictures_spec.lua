@@ -111,6 +111,34 @@ describe("gan.data.folder", function()
     for _ = 1, 5 do assert.equal(0, (kept:batch(4) - streamed:batch(4)):abs():max():item()) end
   end)
 
+  it("decodes nothing ahead for a shape that it no longer has", function()
+    local album = core.album { files .. "pictures/rgb.png", files .. "pictures/tall.png" }
+    refuses("album_load: the album has no shape yet", album.load, album, 1, 2)
+    assert.same({}, album:look(1, 2, 1 << 20))
+    local places = core.tensor { 1, 2 }
+    for _ = 1, 50 do
+      album:prepare(8, 8, 1, 0)
+      local small = album:read(places)
+      album:prefetch(places)
+      album:prepare(300, 300, 3, 0)
+      assert.same({ 2, 300, 300, 3 }, album:read(places):shape())
+      album:prefetch(places)
+      album:prepare(8, 8, 1, 0)
+      assert.equal(0, (album:read(places) - small):abs():max():item())
+      album:prefetch(core.tensor { 2 })
+    end
+    album:prefetch(places)
+    album:keep(core.tensor { 2 })
+    assert.same({ 1, 8, 8, 1 }, album:read(core.tensor { 1 }):shape())
+    refuses("2 is not a whole number from 0 to 0", album.read, album, core.tensor { 3 })
+  end)
+
+  it("keeps the album to itself: a script could change its shape while pictures are decoded", function()
+    for _, value in pairs(gan.data.folder { files .. "pictures", size = 16 }) do
+      assert.is_true(type(value) ~= "userdata" or core.is_tensor(value))
+    end
+  end)
+
   it("goes on where a state says", function()
     local set = gan.data.folder { files .. "pictures", size = 16, cache = 0 }
     set:batch(6)
@@ -163,6 +191,16 @@ describe("gan.data.folder", function()
       assert.falsy(text:find "\27")
     end
     assert.truthy(tostring(set:describe()):find("esc\\x1b[31m: 1, ä: 3", 1, true))
+    shell.remove(folder)
+  end)
+
+  it("gives up on folders that link to each other, in more ways than there is time for", function()
+    local folder = shell.folder()
+    for i = 1, 9 do
+      core.make_directory(("%s/%d"):format(folder, i))
+      for k = 1, 9 do assert(os.execute(("ln -s ../%d '%s/%d/%d'"):format(k, folder, i, k))) end
+    end
+    refuses("in more than 64 ways", gan.data.folder, folder)
     shell.remove(folder)
   end)
 

@@ -5,10 +5,8 @@ local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
 local nn = gan.nn
 
-local folder = os.tmpname()
-os.remove(folder)
-core.make_directory(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "support.lua")
+local folder = support.folder(teardown)
 
 local count = 0
 local function options(changes)

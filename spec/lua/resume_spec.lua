@@ -4,17 +4,9 @@ local gan = require "ganlua"
 local core = require "ganlua.core"
 local nn = gan.nn
 
-local folder = os.tmpname()
-os.remove(folder)
-if core.is_directory "/dev/shm" then folder = folder:gsub("^/tmp", "/dev/shm") end -- a thousand runs are written
-core.make_directory(folder)
-teardown(function() os.execute(("rm -rf '%s'"):format(folder)) end)
-
-local function refuses(text, f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(text, message, 1, true)
-end
+local support = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "support.lua")
+local refuses = support.refuses
+local folder = support.folder(teardown, true) -- a thousand runs are written
 
 -- Stops a run as SIGTERM would, at the end of its k-th move.
 local function cut_at(k, run)

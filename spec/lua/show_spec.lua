@@ -155,6 +155,13 @@ describe("image.show", function()
     assert.equal("[a picture of 4x3x3: no terminal to show it in]\n", shown(picture))
   end)
 
+  it("shows black where there is no number: a generator that came apart", function()
+    local black, none = gan.full({ 1, 1, 3 }, -1), gan.full({ 1, 1, 3 }, 0 / 0)
+    for _, protocol in ipairs { "blocks", "blocks256", "sixel" } do
+      assert.equal(shown(black, { protocol = protocol }), shown(none, { protocol = protocol }))
+    end
+  end)
+
   it("refuses what is no picture", function()
     refuses("image.show: wanted a picture H x W x 1 or 3, or many, N x H x W x C, got a 3 tensor", image.show,
       gan.zeros(3))
@@ -241,6 +248,19 @@ describe("image.animate", function()
     assert.same(frames[1].picture:totable(), frames[2].picture:totable())
     local grid = image.grid(gan.zeros(2, 3, 3, 1))
     assert.equal("[ganlua.animation of 2 pictures]", tostring(image.animate { grid, grid }))
+  end)
+
+  it("refuses files that are damaged, and takes any number for a name", function()
+    local png = core.read_file(folder .. "../../examples/grid.png")
+    core.write_file(out .. "/damaged.png", png:sub(1, 2000) .. ("\0"):rep(100) .. png:sub(2101))
+    refuses("damaged.png: ", image.animate, { out .. "/damaged.png" })
+    core.write_file(out .. "/cut.png", png:sub(1, 40))
+    refuses("cut.png: is cut short", image.animate, { out .. "/cut.png" })
+    core.make_directory(out .. "/samples")
+    for _, name in ipairs { "3", ("9"):rep(30) } do
+      image.save(gan.zeros(2, 2, 1), ("%s/samples/%s.png"):format(out, name))
+    end
+    assert.equal(2, image.animate(out).count)
   end)
 
   it("refuses pictures of other sizes, and what are none", function()

@@ -127,6 +127,10 @@ describe("gan.import.torch", function()
       core.write_file(out, bytes)
       refuses("is no sound safetensors file", gan.import.torch, m, out)
     end
+    local twice = '{"0.weight":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
+      .. '"0.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}' -- a small file, tensors without end
+    core.write_file(out, string.pack("<I8", #twice) .. twice .. ("\0"):rep(8))
+    refuses("is no sound safetensors file: its tensors overlap", gan.import.torch, m, out)
     for _, layer in ipairs { nn.maxout { pieces = 2 }, nn.residual { main = nn.linear { out = 12 } } } do
       local mixed = nn.sequential { nn.flatten {}, layer, nn.linear { out = 1 } }:build { 1, 2, 2, 3 }
       refuses(("layer 2 (%s): takes features in an order that PyTorch has otherwise"):format(layer.kind),

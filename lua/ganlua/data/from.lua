@@ -15,8 +15,9 @@ local function example(read, i)
   if not core.is_tensor(value) then
     check.fail("data.from: example %d: wanted a tensor or numbers, got %s", i, check.describe(value))
   end
-  if label ~= nil and (math.type(label) == nil or label < 0 or label % 1 ~= 0) then
-    check.fail("data.from: example %d: a label is a whole number from 0, got %s", i, check.describe(label))
+  if label ~= nil and (math.type(label) == nil or label < 0 or label >= source.most_classes or label % 1 ~= 0) then
+    check.fail("data.from: example %d: a label is a whole number from 0 to %d, got %s", i, source.most_classes - 1,
+      check.describe(label))
   end
   return value, label
 end

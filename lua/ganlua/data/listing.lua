@@ -61,18 +61,25 @@ end
 
 local function new() return { paths = {}, where = {}, skipped = {}, hidden = 0, foreign = 0 } end
 
--- `open`: the folders around this one, by their stamps: a link may lead back to one of them.
-local function walk(list, root, inside, open)
+-- So often a folder may be come to: links to each other's folders lead round in more ways than there is time for.
+local most_ways <const> = 64
+
+-- `open`: the folders around this one, by their stamps: a link may lead back to one of them. `ways`: how often each
+-- folder was come to.
+local function walk(list, root, inside, open, ways)
   local stamp = core.file_stamp(root .. inside)
   if open[stamp] then return end
-  open[stamp] = true
+  open[stamp], ways[stamp] = true, (ways[stamp] or 0) + 1
+  if ways[stamp] > most_ways then
+    check.fail("%s: links in it lead to %s in more than %d ways", root, check.printable(inside), most_ways)
+  end
   for _, name in ipairs(core.list_directory(root .. inside)) do
     local path = inside .. name
     if core.is_directory(root .. path) then
       if is_hidden(name) then
         list.hidden = list.hidden + 1
       else
-        walk(list, root, path .. "/", open)
+        walk(list, root, path .. "/", open, ways)
       end
     else
       add(list, path, root .. path)
@@ -86,7 +93,7 @@ end
 ---@return ganlua.listing
 function listing.folder(folder)
   local list = new()
-  walk(list, folder:gsub("/+$", "") .. "/", "", {})
+  walk(list, folder:gsub("/+$", "") .. "/", "", {}, {})
   return list
 end
 

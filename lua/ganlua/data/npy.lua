@@ -148,11 +148,7 @@ local function read_labels(array, count)
     check.fail("%s: %s labels for %d examples", array.name, check.shape_text(shape), count)
   end
   local labels = array.all():reshape(count)
-  for i, label in ipairs(labels:totable()) do
-    if not (label >= 0 and label < 1 << 16 and label % 1 == 0) then
-      check.fail("%s: label %d is %g, wanted whole numbers from 0 to 65535", array.name, i, label)
-    end
-  end
+  check.labels(array.name, labels, source.most_classes)
   local classes = {}
   for label = 0, labels:max():item() // 1 do classes[label + 1] = ("%d"):format(label) end
   return labels, classes

@@ -169,7 +169,6 @@ function pictures.open(path, given)
     example_shape = { height, width, channels },
     classes = classes,
     labels = labels,
-    album = album,
     sizes = count_sizes(column(heads, 1), column(heads, 2)),
     paths = list.paths,
     skipped = list.skipped,

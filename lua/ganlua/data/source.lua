@@ -13,6 +13,9 @@ Source.__index = Source
 
 local source = { Source = Source }
 
+--- Labels are below this: what counts by class, counts up to the highest one.
+source.most_classes = 1 << 16
+
 --- Makes a data set of `count` examples. `read(indices)` returns the examples at those places (a tensor of numbers
 --- from 1) and their labels, if there are any.
 --- `prefetch(indices)`, where there is one, is told what will be wanted next. `draw(first, n)` stands for `read` where

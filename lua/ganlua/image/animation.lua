@@ -12,35 +12,21 @@ local function chunk(kind, data)
   return string.pack(">I4", #data) .. kind .. data .. string.pack(">I4", core.checksum(kind .. data))
 end
 
--- A PNG file's head (IHDR), its compressed pixels, and whether it has other chunks that pixels depend on (a palette).
+-- The head (IHDR) and the compressed pixels of a PNG file that ganlua has written.
 local function parts_of(bytes)
-  local at, head, data, more = #signature + 1, nil, {}, false
-  while at + 11 <= #bytes do
-    local length = string.unpack(">I4", bytes, at)
-    local kind = bytes:sub(at + 4, at + 7)
+  local at, head, data = #signature + 1, nil, {}
+  while at < #bytes do
+    local length, kind = string.unpack(">I4c4", bytes, at)
     local text = bytes:sub(at + 8, at + 7 + length)
-    if kind == "IHDR" then
-      head = text
-    elseif kind == "IDAT" then
-      data[#data + 1] = text
-    elseif kind == "PLTE" or kind == "tRNS" or kind == "acTL" then
-      more = true
-    end
+    if kind == "IHDR" then head = text elseif kind == "IDAT" then data[#data + 1] = text end
     at = at + 12 + length
   end
-  return head, table.concat(data), more
+  return head, table.concat(data)
 end
 
--- The bytes of a frame's PNG: of a picture, an image, or a file. What ganlua has not written itself is decoded first.
+-- A frame as ganlua writes it: of a picture, an image, or a file, which may be of any kind, or damaged.
 local function png_of(frame, where)
-  if type(frame) == "string" then
-    local bytes = core.read_file(frame)
-    local head, _, more
-    if bytes:sub(1, 8) == signature then head, _, more = parts_of(bytes) end
-    local colours = head and #head == 13 and not more and string.unpack("B", head, 10)
-    if colours and (colours == 0 or colours == 2) and head:byte(9) == 8 and head:byte(13) == 0 then return bytes end
-    return core.png_encode(core.picture_decode(bytes, frame))
-  end
+  if type(frame) == "string" then return core.png_encode(core.picture_decode(core.read_file(frame), frame)) end
   local pixels = type(frame) == "table" and frame.pixels or frame
   local shape = core.is_tensor(pixels) and pixels:shape() or {}
   if #shape ~= 3 or shape[3] ~= 1 and shape[3] ~= 3 then
@@ -60,7 +46,7 @@ local function of_folder(folder)
     if name:find "^%d+%.png$" then list[#list + 1] = samples .. "/" .. name end
   end
   table.sort(list, function(a, b)
-    return math.tointeger(a:match "(%d+)%.png$") < math.tointeger(b:match "(%d+)%.png$")
+    return tonumber(a:match "(%d+)%.png$") < tonumber(b:match "(%d+)%.png$")
   end)
   if #list == 0 then check.fail("image.animate: there are no sample pictures in %s", folder) end
   return list

@@ -1,12 +1,14 @@
 --- A picture as lines of half blocks, two rows of pixels a line, in 24-bit colours or in 256.
 
+local core = require "ganlua.core"
+
 local blocks = {}
 
---- H x W x 1 or 3 from -1 to 1 as rows of { red, green, blue } from 0 to 255.
+--- H x W x 1 or 3 from -1 to 1 as rows of { red, green, blue } from 0 to 255; what is not a number is black.
 ---@param pixels ganlua.tensor
 ---@return integer[][][]
 function blocks.bytes(pixels)
-  local whole = ((pixels + 1) * 127.5 + 0.5):clamp(0, 255)
+  local whole = core.where(pixels:eq(pixels), (pixels + 1) * 127.5 + 0.5, 0):clamp(0, 255)
   local rows = whole:totable()
   for _, row in ipairs(rows) do
     for x, pixel in ipairs(row) do

@@ -8,7 +8,7 @@ local optim = require "ganlua.optim"
 local stages = require "ganlua.recipe.stages"
 
 local function generator(o, smallest, count)
-  local layers, width = { nn.reshape { 1, 1, o.latent } }, o.width * 2 ^ (count - 1) // 1 | 0
+  local layers, width = { nn.reshape { 1, 1, o.latent } }, o.width << (count - 1)
   local function add(layer) layers[#layers + 1] = layer end
   add(nn.conv_transpose2d { out = width, kernel = smallest, bias = false })
   for stage = 1, count do

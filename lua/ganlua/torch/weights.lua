@@ -43,10 +43,12 @@ function weights.read(path)
   if length < 2 or length > #bytes - 8 then damaged(path, "it ends in its header") end
   local fine, header = pcall(core.json_decode, bytes:sub(9, 8 + length))
   if not fine or type(header) ~= "table" then damaged(path, "its header is no JSON object") end
-  local tensors, start = {}, 8 + length
+  local tensors, start, total = {}, 8 + length, 0
   for name, entry in pairs(header) do
     if name ~= "__metadata__" then
       local kind, shape, first, last = entry_of(path, name, entry, #bytes - start)
+      total = total + (last - first)
+      if total > #bytes - start then damaged(path, "its tensors overlap") end
       if types[kind] then
         local count = 1.0 -- a product of integers could wrap round
         for _, size in ipairs(shape) do count = count * size end
