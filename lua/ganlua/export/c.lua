@@ -155,11 +155,11 @@ return function(module, path, given)
     return write(unit, file, o.weights == "file")
   end)
   local paths = { stem .. ".c", stem .. ".h" }
-  core.write_file(paths[1], source)
-  core.write_file(paths[2], head)
+  check.within("export.c", core.write_file, paths[1], source)
+  check.within("export.c", core.write_file, paths[2], head)
   if bytes then
     paths[3] = stem .. ".weights"
-    core.write_file(paths[3], bytes)
+    check.within("export.c", core.write_file, paths[3], bytes)
   end
   return paths
 end

@@ -56,5 +56,5 @@ return function(module, path, given)
   if #bytes >= 1 << 31 then
     check.fail("export.onnx: %d bytes are more than the 2 GB that protocol buffers may have", #bytes)
   end
-  core.write_file(path, bytes)
+  check.within("export.onnx", core.write_file, path, bytes)
 end
