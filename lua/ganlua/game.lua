@@ -40,6 +40,7 @@ function game.new(options)
     after_move = options.after_move,
     after_iteration = options.after_iteration,
     after_recall = options.after_recall,
+    waited = 0, -- seconds, for data
     latest = {}, -- what the last move of each player in this iteration measured
     seen = { discriminator = 0, generator = 0 }, -- pictures that each player's moves of this iteration used
   }, Game)
