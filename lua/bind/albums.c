@@ -12,16 +12,14 @@ static const char *check_path(lua_State *L, int index, const char *function)
 
 /* ---- Parts of files ---- */
 
-/* core.file_size(path [, function]) -> bytes; errors begin with the function's name, where there is one */
+/* core.file_size(path) -> bytes */
 static int file_size(lua_State *L)
 {
     const char *path = check_path(L, 1, "file_size");
     int64_t size;
     const char *reason = gan_file_size(ganlua_context(L), path, &size);
-    const char *function = luaL_optstring(L, 2, NULL);
     if (reason)
-        ganlua_error_at_user(L, "%s%s%s: cannot read: %s", function ? function : "", function ? ": " : "", path,
-                             reason);
+        ganlua_error_at_user(L, "%s: cannot read: %s", path, reason);
     lua_pushinteger(L, size);
     return 1;
 }

@@ -14,7 +14,9 @@ local batches = {}
 local function real_batch(game, n)
   local streams, plan = game.streams, game.labels
   streams:enter "data"
+  local since = core.monotonic()
   local images, classes = game.data:batch(n)
+  game.waited = game.waited + (core.monotonic() - since)
   streams:leave()
   if not core.is_tensor(images) then
     check.fail("data:batch(%d) must return a tensor, got %s", n, check.describe(images))

@@ -11,17 +11,39 @@ local check = {}
 -- How the chunks of ganlua's own modules are called: "@ganlua/" in the binary, a folder when run from source.
 local own_chunks = debug.getinfo(1, "S").source:match("^(.*)check%.lua$") or "@ganlua/"
 
+-- The first line up the stack that is not ganlua's own, as messages begin: "train.lua:12: "; "" where there is none.
+local function users_line()
+  local level = 2
+  local info = debug.getinfo(level, "Sl")
+  while info and (info.what == "C" or info.source:sub(1, #own_chunks) == own_chunks) do
+    level = level + 1
+    info = debug.getinfo(level, "Sl")
+  end
+  return info and info.currentline > 0 and ("%s:%d: "):format(info.short_src, info.currentline) or ""
+end
+
 --- Raises a message (formed as string.format does) at the caller's line.
 ---@param format string
 function check.fail(format, ...)
-  local message = format:format(...)
-  local level = 2
-  local info = debug.getinfo(level, "S")
-  while info and (info.what == "C" or info.source:sub(1, #own_chunks) == own_chunks) do
-    level = level + 1
-    info = debug.getinfo(level, "S")
-  end
-  error(message, info and level or 0)
+  error(users_line() .. format:format(...), 0)
+end
+
+-- What a call inside check.within gives; a message about the user's line is raised with `where` behind that line.
+local function told(where, fine, ...)
+  if fine then return ... end
+  local message, line = ..., users_line()
+  local inside = type(message) == "string" and message:sub(1, #line) == line and message:sub(#line + 1)
+  if inside and inside:sub(1, #where) ~= where then message = ("%s%s: %s"):format(line, where, inside) end
+  error(message, 0)
+end
+
+--- f(...), where what it calls does not know which function of ganlua's the user has called: its messages begin with
+--- `where`, unless they do so anyway: "train.lua:12: load: net.safetensors: cannot read: No such file or directory".
+---@param where string "load", "data.open"
+---@param f function
+---@return any ...
+function check.within(where, f, ...)
+  return told(where, pcall(f, ...))
 end
 
 --- "64x10", or "scalar" for the shape of a single number.

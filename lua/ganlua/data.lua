@@ -27,7 +27,7 @@ function data.idx(options)
     images = { type = "string", required = true },
     labels = { type = "string" },
   })
-  return idx.open(given.images, given.labels)
+  return check.within("data.idx", idx.open, given.images, given.labels)
 end
 
 --- Digits and letters, 28x28 grey, drawn by the program with random slant, weight, size and place. Picture i is a
@@ -87,6 +87,9 @@ end
 -- Options whose first place holds the path, as in folder{ "pictures", size = 64 }; or the path alone.
 local function with_path(where, options, spec)
   if type(options) == "string" then options = { path = options } end
+  if options ~= nil and type(options) ~= "table" then
+    check.fail("%s: wanted a path, or a table that begins with one, got %s", where, check.describe(options))
+  end
   local copy = {}
   for key, value in pairs(options or {}) do copy[key == 1 and "path" or key] = value end
   spec.path = { type = "string", required = true }
@@ -113,15 +116,15 @@ function data.folder(options)
     channels = { is = function(value) return value == 1 or value == 3 end, wanted = "1 (grey) or 3 (colour)" },
     cache = { type = "integer", min = 0 },
   })
-  return reader.pictures.open(given.path, given)
+  return check.within("data.folder", reader.pictures.open, given.path, given)
 end
 
 --- CIFAR-10's or CIFAR-100's binary files (data_batch_1.bin ..., train.bin), from their folder or one of them.
 ---@param options string|{ [1]: string }
 function data.cifar10(options)
   local path = with_path("data.cifar10", options, {}).path
-  local is_folder = core.is_directory(path)
-  local set = is_folder and reader.cifar.open_folder(path) or not is_folder and reader.cifar.open_file(path)
+  local open = core.is_directory(path) and reader.cifar.open_folder or reader.cifar.open_file
+  local set = check.within("data.cifar10", open, path)
   if set then return set end
   check.fail("data.cifar10: %s: no CIFAR binaries here (data_batch_1.bin ..., test_batch.bin, train.bin)", path)
 end
@@ -139,7 +142,7 @@ function data.npy(options)
         and range[1] < range[2]
     end, wanted = "{lowest, highest}" },
   })
-  return reader.npy.open(given.path, given)
+  return check.within("data.npy", reader.npy.open, given.path, given)
 end
 
 --- The user's own data: read(i) gives example i, from 1: a tensor or nested numbers, all of one shape, and a label (a
@@ -201,6 +204,10 @@ local function open_file(path)
   return reader.cifar.open_file(path) or idx.open_file(path)
 end
 
+local function open_folder(path)
+  return idx.open_folder(path) or reader.cifar.open_folder(path) or reader.pictures.open(path, {})
+end
+
 --- Opens what `path` names, and finds out what it is: a built-in data set ("glyphs", "ring", "grid", "spiral"); a
 --- folder or file of IDX (MNIST's format) or of CIFAR binaries, the training part where there are several; a folder or
 --- zip of PNG and JPEG; numpy's .npy and .npz. `print` the set to see what was found, `set:describe()` examines it.
@@ -210,14 +217,11 @@ function data.open(path)
     check.fail("data.open: wanted a path or a built-in name, got %s", check.describe(path))
   end
   if built_in[path] then return built_in[path]() end
-  if core.is_directory(path) then
-    return idx.open_folder(path) or reader.cifar.open_folder(path) or reader.pictures.open(path, {})
-  end
   if not core.exists(path) then
     check.fail("data.open: %s: no such file or folder%s", path,
       check.hint(path, { "glyphs", "grid", "ring", "spiral" }))
   end
-  return open_file(path)
+  return check.within("data.open", core.is_directory(path) and open_folder or open_file, path)
 end
 
 return data

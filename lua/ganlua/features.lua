@@ -116,7 +116,7 @@ function features.load(from)
   local tensors, where = from, "the table"
   if type(from) == "string" then
     where = from
-    tensors = core.safetensors_decode(core.read_file(from), from)
+    tensors = check.within("features.load", function() return core.safetensors_decode(core.read_file(from), from) end)
   elseif type(from) ~= "table" then
     check.fail("features.load: wanted a path or a table of tensors, got %s", check.describe(from))
   end
@@ -131,8 +131,9 @@ function features.load(from)
     local part, own = name:match "^(%a+)%.(.+)$"
     if parts[part] then parts[part][own] = tensor end
   end
-  self.network:load_state(parts.network)
-  self.head:load_state(parts.head)
+  for _, part in ipairs { "network", "head" } do
+    check.within(("features.load: %s: %s"):format(where, part), self[part].load_state, self[part], parts[part])
+  end
   return self
 end
 

@@ -41,6 +41,7 @@ function game.new(options)
     after_iteration = options.after_iteration,
     after_recall = options.after_recall,
     norms_every = nil, -- in every so many iterations a watcher wants gradients' norms, see player.keep_norms
+    waited = 0, -- seconds, for data
     latest = {}, -- what the last move of each player in this iteration measured
     seen = { discriminator = 0, generator = 0 }, -- pictures that each player's moves of this iteration used
   }, Game)

@@ -22,7 +22,7 @@ function image.save(t, path)
   elseif type(path) ~= "string" then
     check.fail("image.save: the path must be a string, got %s", check.describe(path))
   end
-  core.write_file(path, core.png_encode(t:detach():reshape(shape)))
+  check.within("image.save", core.write_file, path, core.png_encode(t:detach():reshape(shape)))
 end
 
 --- Reads a PNG or JPEG file: H x W x 1 where it is grey, H x W x 3 where it has colour, from -1 to 1, upright. What is
@@ -33,7 +33,9 @@ function image.load(path)
   if type(path) ~= "string" then
     check.fail("image.load: the path must be a string, got %s", check.describe(path))
   end
-  return core.picture_decode(core.file_slice(path, 0, core.file_size(path, "image.load")), path)
+  return check.within("image.load", function()
+    return core.picture_decode(core.file_slice(path, 0, core.file_size(path)), path)
+  end)
 end
 
 ---@class ganlua.image

@@ -36,7 +36,7 @@ function gan.save(path, tensors)
       check.fail("save: wanted a table {name = tensor}, got %s at %s", check.describe(tensor), tostring(name))
     end
   end
-  core.write_file(path, core.safetensors_encode(tensors))
+  check.within("save", core.write_file, path, core.safetensors_encode(tensors))
 end
 
 --- Reads a safetensors file.
@@ -45,7 +45,7 @@ end
 ---@return table<string, string> metadata
 function gan.load(path)
   if type(path) ~= "string" then check.fail("load: the path must be a string, got %s", check.describe(path)) end
-  return core.safetensors_decode(core.read_file(path), path)
+  return check.within("load", function() return core.safetensors_decode(core.read_file(path), path) end)
 end
 
 local function permuted_images(where, layout, t, order)

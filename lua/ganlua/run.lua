@@ -34,6 +34,7 @@ local whole = require "ganlua.whole"
 ---@field ema ganlua.module? the generator's moving average, in eval mode
 ---@field state table the script's own; strings, numbers, booleans and tables of them are saved with the run
 ---@field metrics table<string, number> the last iteration's
+---@field waiting number? once it is done: the share of its time in which it waited for data
 ---@field folder string? once the training has begun; none with out = false
 local Run = {}
 Run.__index = Run
@@ -153,7 +154,7 @@ function Run:train()
   local _ <close> = leave_files(self)
   local _ <close> = self.game.streams:within "schedule"
   local shown <close> = progress.new { silent = not given.progress }
-  self.progress, self.played, self.images, self.before = shown, 0, 0, 0
+  self.progress, self.played, self.images, self.before, self.game.waited = shown, 0, 0, 0, 0
   self.started = core.monotonic()
   self.generator:train()
   self.discriminator:train()
@@ -178,9 +179,13 @@ function Run:place()
   return self.folder and ": everything is in " .. self.folder or ""
 end
 
--- What stands at the end of a run: pictures, plot, checkpoint.
+-- What stands at the end of a run: pictures, plot, checkpoint; and that it was held up, if it was.
 function Run:conclude()
   self.progress:show(self:position(), self.images, self.played, true)
+  self.waiting = self.game.waited / math.max(core.monotonic() - self.started, 1e-9)
+  if self.waiting > 0.05 then
+    self.progress:say("it waited for data for %.0f %% of its time", 100 * self.waiting)
+  end
   if self.sampled ~= self:moment() then self:write_samples() end
   if not self.folder then return end
   local written = self.saved == self:moment()

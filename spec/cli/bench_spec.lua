@@ -26,6 +26,18 @@ describe("a benchmark's worker", function()
   end
 end)
 
+describe("the benchmark of pictures", function()
+  it("reads them, trains on them, and tells how fast and how long it waited", function()
+    local result = shell.run { shell.ganlua, "--set", "iterations=1", "--set", "width=2", "--set", "batch=4", "--set",
+      "count=9", bench .. "pictures.lua", "drawn" }
+    assert.are.equal(0, result.code, result.err)
+    local words = {}
+    for line in result.out:gmatch "[^\n]+" do words[#words + 1] = line:match "^(.-)%s%s+%d+%.?%d* " end
+    assert.are.same({ "opening (each decoded once)", "batches, decoded as wanted", "training on these waits",
+      "batches, kept in memory", "training on these waits" }, words)
+  end)
+end)
+
 -- bench.lua finds ganlua as ./dev bench leaves it, but nothing that measures the peaks: that takes seconds.
 local function conduct(words)
   return shell.run({ shell.ganlua, bench .. "bench.lua", table.unpack(words) },

@@ -93,3 +93,64 @@ describe("check.labels", function()
       "labels must be a tensor of shape N, got a 2x2 tensor")
   end)
 end)
+
+describe("an error in a file", function()
+  local files = debug.getinfo(1, "S").source:match "^@(.*/)" .. "files/"
+  local m = gan.nn.linear { out = 2 }:build { 1, 3 }
+  local none, odd = "/no/such/file", files .. "make_pictures.py"
+
+  -- That the message is this line's, and begins with what was called.
+  local function begins(with, f, ...)
+    local line = debug.getinfo(1, "l").currentline + 2
+    local ok, message = pcall(function(...)
+      f(...)
+    end, ...)
+    assert.is_false(ok)
+    local wanted = ("check_spec.lua:%d: %s: "):format(line, with)
+    assert.equal(wanted, message:match "check_spec.lua:.*$":sub(1, #wanted))
+    assert.is_nil(message:find(with .. ": " .. with, 1, true))
+  end
+
+  it("begins with the function that the user has called", function()
+    begins("load", gan.load, none)
+    begins("load", gan.load, odd)
+    begins("save", gan.save, none, { a = gan.zeros(1) })
+    begins("features.load", gan.features.load, none)
+    begins("features.load", gan.features.load, odd)
+    begins("image.load", gan.image.load, none)
+    begins("image.load", gan.image.load, odd)
+    begins("image.save", gan.image.save, gan.zeros(2, 2, 1), none)
+    local moving = gan.image.animate(gan.zeros(2, 4, 4, 1))
+    begins("animation:save", moving.save, moving, none)
+    begins("image.animate", gan.image.animate, { odd })
+    begins("import.torch", gan.import.torch, m, none)
+    begins("import.torch", gan.import.torch, m, odd)
+    begins("export.torch", gan.export.torch, m, none)
+    begins("export.onnx", gan.export.onnx, m, none)
+    begins("export.c", gan.export.c, m, none)
+    begins("data.open", gan.data.open, none)
+    begins("data.open", gan.data.open, odd)
+    begins("data.folder", gan.data.folder, files .. "npy")
+    begins("data.npy", gan.data.npy, odd)
+    begins("data.idx", gan.data.idx, { images = odd })
+    begins("data.cifar10", gan.data.cifar10, odd)
+  end)
+
+  it("says which part of saved features does not fit", function()
+    local ok, message = pcall(gan.features.load, { shape = gan.tensor { 4, 4, 1 }, classes = gan.tensor { 3 },
+      ["head.2.weight"] = gan.zeros(5, 3) })
+    assert.is_false(ok)
+    assert.matches("features.load: the table: ", message, 1, true)
+    assert.matches("load_state: '", message, 1, true)
+  end)
+
+  it("leaves alone what is no message about the user's line", function()
+    local problem = {}
+    local ok, got = pcall(check.within, "load", error, problem)
+    assert.is_false(ok)
+    assert.equal(problem, got)
+    ok, got = pcall(check.within, "load", error, "not enough memory", 0)
+    assert.same({ false, "not enough memory" }, { ok, got })
+    assert.same({ 1, nil, 3 }, { check.within("load", function() return 1, nil, 3 end) })
+  end)
+end)

@@ -138,6 +138,31 @@ describe("gan.export.c", function()
     agrees(m, x, { input = { 6, 5, 8 } })
   end)
 
+  it("agrees where pixels look at each other", function()
+    local x = images(2, 7, 5, 6)
+    local function look(spectral) return nn.self_attention { reduce = 3, spectral = spectral } end
+    local m = lived_in(nn.sequential {
+      look(false), nn.max_pool { kernel = 2 }, look(true), nn.conv2d { out = 12, kernel = 2, pad = 1 }, look(true),
+      nn.max_pool { kernel = 2 }, look(false),
+    }, x)
+    agrees(m, x, { input = { 7, 5, 6 } })
+    local far = nn.self_attention { reduce = 1 } -- so far apart that exp of the products overflows
+    far(x)
+    far.gamma:fill_(1)
+    agrees(far, x * 6, { input = { 7, 5, 6 } })
+  end)
+
+  it("agrees for every normalisation, for maxout and for noise", function()
+    local x = images(3, 6, 5, 12)
+    local m = lived_in(nn.sequential {
+      nn.group_norm { groups = 4 }, nn.maxout { pieces = 2 }, nn.pixel_norm {}, nn.instance_norm { affine = true },
+      nn.pixel_noise {}, nn.equalized { nn.conv2d { out = 6, kernel = 3 } }, nn.pixel_noise {}, nn.instance_norm {},
+      nn.max_pool { kernel = 3 }, nn.flatten {}, nn.equalized { nn.linear { out = 12 }, rate = 0.1 },
+      nn.group_norm { groups = 3 }, nn.maxout { pieces = 3 }, nn.pixel_norm {},
+    }, x)
+    agrees(m, x, { input = { 6, 5, 12 } })
+  end)
+
   it("agrees with a network that is growing, half-way through a stage", function()
     local function stage(size, out)
       return {
@@ -225,6 +250,9 @@ describe("gan.export.c", function()
     m(gan.randn(2, 3))
     refuses("sequential: layer 2 (squares): export: there is no way to write this layer; these are known: avg_pool", m,
       path)
+    local compared = nn.sequential { nn.minibatch_stddev {} }:build { 4, 2, 2, 1 }
+    refuses("sequential: layer 1 (minibatch_stddev): there is no way to write this layer in C", compared, path,
+      { input = { 2, 2, 1 } })
     refuses("export.c: wanted a module, got", 7, path)
     refuses("export.c: wanted a module, got a table (of a run: run.ema or run.generator)", { generator = m }, path)
     local conv = nn.conv2d { out = 2, kernel = 3 }

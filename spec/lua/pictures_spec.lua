@@ -36,12 +36,20 @@ local expected = {
   { "b_really_jpeg.png", 16, 16, 3, { 127.449, 127.488, 127.188 }, { 0, 0, 0 }, { 255, 255, 253 } },
   { "tall.png", 40, 20, 3, { 127.05, 127.05, 127.001 }, { 0, 0, 0 }, { 255, 255, 255 } },
   { "tiny.png", 3, 5, 3, { 127.2, 127.333, 127.267 }, { 0, 0, 0 }, { 255, 255, 255 } },
+  { "one.png", 1, 1, 3, { 10, 200, 30 }, { 10, 200, 30 }, { 10, 200, 30 } },
+  { "grey_alpha.png", 16, 16, 1, { 215.625 }, { 255 }, { 255 } },
+  { "deep_rgb.png", 16, 16, 3, { 127.5, 127.5, 127.25 }, { 0, 0, 0 }, { 255, 255, 255 } },
+  { "palette_alpha.png", 16, 16, 3, { 161.5, 97.75, 129.75 }, { 255, 0, 0 }, { 9, 9, 9 } },
+  { "mirrored.jpg", 24, 16, 3, { 127.078, 127.547, 127.052 }, { 1, 0, 0 }, { 255, 255, 253 } },
+  { "animated.png", 16, 16, 3, { 127.5, 127.5, 127.25 }, { 0, 0, 0 }, { 255, 255, 255 } }, -- its first frame
 }
 
 -- name, why it is no picture
 local refused = {
   { "cut.png", "is cut short" }, { "cut.jpg", "is cut short" }, { "empty.png", "is empty" },
-  { "huge.png", "IHDR" }, { "no_picture.png", "is neither PNG nor JPEG" },
+  { "huge.png", "IHDR" }, { "huge.jpg", "is 65500x65500, more than 134 million pixels" },
+  { "no_picture.png", "is neither PNG nor JPEG" }, { "moving.gif", "is GIF, wanted PNG or JPEG" },
+  { "really_gif.png", "is GIF, wanted PNG or JPEG" },
 }
 
 describe("gan.image.load", function()
@@ -80,7 +88,7 @@ describe("gan.data.folder", function()
     assert.equal(#expected, set:size())
     assert.same({ 16, 16, 3 }, set:shape())
     local text = tostring(set)
-    for _, part in ipairs { "16 pictures", "16x16x3 from 4 sizes", "1 hidden file", "1 other file", "5 skipped" } do
+    for _, part in ipairs { "22 pictures", "16x16x3 from 5 sizes", "1 hidden file", "1 other file", "8 skipped" } do
       assert.truthy(text:find(part, 1, true), text)
     end
     local reasons = {}

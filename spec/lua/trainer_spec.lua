@@ -287,6 +287,37 @@ describe("the generator's moving average", function()
   end)
 end)
 
+describe("a run's waiting for data", function()
+  it("is a share of its time, and told where it is more than a twentieth", function()
+    local now, clock = 100, core.monotonic
+    local _ <close> = setmetatable({}, { __close = function() core.monotonic = clock end })
+    core.monotonic = function() return now end
+    local function run(read, other)
+      local data = {
+        size = function() return 100 end, shape = function() return { 2 } end,
+        batch = function(_, n)
+          now = now + read
+          return core.zeros(n, 2)
+        end,
+      }
+      local said = {}
+      local waiting = gan.train(options { data = data, out = false, on = {
+        iteration = function(self)
+          now = now + other
+          self.progress.say = function(_, format, ...) said[#said + 1] = format:format(...) end
+        end,
+      } }).waiting
+      return waiting, table.concat(said, "\n")
+    end
+    local waiting, said = run(3, 7)
+    assert.is_near(0.3, waiting, 1e-9)
+    assert.matches("it waited for data for 30 % of its time", said, 1, true)
+    waiting, said = run(1, 99)
+    assert.is_near(0.01, waiting, 1e-9)
+    assert.is_nil(said:find "waited")
+  end)
+end)
+
 describe("run:sample", function()
   it("makes many at once, the same as a few at a time would be", function()
     local run = gan.train(options())

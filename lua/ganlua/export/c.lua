@@ -3,17 +3,13 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local c_steps = require "ganlua.export.c_steps"
 local graph = require "ganlua.export.graph"
 local kernels = require "ganlua.export.c_kernels"
 local memory = require "ganlua.export.memory"
 local templates = require "ganlua.export.c_templates"
 
 local filled = templates.filled
-
--- Below so many outputs side by side, products are added up along the inputs.
-local narrow = 8
-
----- Steps as calls -------------------------------------------------------------------------------------------------
 
 -- What a file in the making holds.
 ---@class ganlua.c_unit
@@ -23,116 +19,6 @@ local narrow = 8
 ---@field weights { name: string, values: number[], what: string }[]
 ---@field calls string[]
 ---@field used table<string, boolean> kernels
-
--- Takes up a tensor under a name of the file's own; "0" for none.
-local function weight(unit, step, tensor, what)
-  if not tensor then return "0" end
-  if not core.all_finite { tensor } then
-    check.fail("export.c: %s: its %s has numbers that are not finite", step.where, what)
-  end
-  local values = tensor:reshape(-1):totable()
-  local name = ("weight_%d"):format(#unit.weights + 1)
-  unit.weights[#unit.weights + 1] = { name = name, values = values,
-    what = ("%s of %s, %s"):format(what, step.where, check.shape_text(tensor:shape())) }
-  return name
-end
-
-local function place(unit, value)
-  local at = unit.plan.place_of[value]
-  if at == "input" then return "z" end
-  if at == "output" then return "image" end
-  return at == 0 and "scratch" or "scratch + " .. at
-end
-
-local function use(unit, kernel)
-  if unit.used[kernel] then return end
-  unit.used[kernel] = true
-  for _, needed in ipairs(kernels.needs[kernel] or {}) do use(unit, needed) end
-end
-
-local function call(unit, step, kernel, format, ...)
-  use(unit, kernel)
-  unit.calls[#unit.calls + 1] = ("    /* %s */\n    %s(%s, %s);"):format(graph.describe(unit.graph, step),
-    step.op == "activation" and "apply_" .. kernel or kernel, place(unit, step.output), format:format(...))
-end
-
-local function c_number(value)
-  local text = ("%.9g"):format(value)
-  return (text:find "[.e]" and text or text .. ".") .. "f"
-end
-
-local writers = {}
-
-function writers.linear(unit, step, x)
-  local input, out = table.unpack(step.weight:shape())
-  local short = out < narrow
-  local w = weight(unit, step, short and step.weight:transpose(1, 2) or step.weight, "weight")
-  call(unit, step, short and "linear_narrow" or "linear", "%s, %s, %s, %d, %d", x, w,
-    weight(unit, step, step.bias, "bias"), input, out)
-end
-
-local function picture(unit, value) return table.unpack(unit.graph.shapes[value]) end
-
--- A convolution's call, its weight in the layout that the kernel takes.
-local function convolution(unit, step, x, kernel, w)
-  local height, width, input = picture(unit, step.inputs[1])
-  local high, wide, out = picture(unit, step.output)
-  call(unit, step, kernel, "%s, %s, %s, %d, %d, %d, %d, %d, %d, %d, %d, %d", x, weight(unit, step, w, "weight"),
-    weight(unit, step, step.bias, "bias"), height, width, input, high, wide, out, step.kernel, step.stride, step.pad)
-end
-
-function writers.conv2d(unit, step, x)
-  local short = step.weight:shape()[4] < narrow -- kernel x kernel x in x out
-  convolution(unit, step, x, short and "conv2d_narrow" or "conv2d",
-    short and step.weight:permute { 4, 1, 2, 3 } or step.weight)
-end
-
-function writers.conv_transpose2d(unit, step, x)
-  local short = step.weight:shape()[3] * step.kernel < 2 * narrow -- kernel x kernel x out x in
-  convolution(unit, step, x, short and "conv_transpose2d_narrow" or "conv_transpose2d",
-    short and step.weight or step.weight:permute { 1, 4, 2, 3 })
-end
-
-function writers.scale_shift(unit, step, x)
-  local channels = step.weight:numel()
-  call(unit, step, "scale_shift", "%s, %s, %s, %d, %d", x, weight(unit, step, step.weight, "factors"),
-    weight(unit, step, step.bias, "terms"), graph.numel(unit.graph.shapes[step.output]) // channels, channels)
-end
-
-function writers.layer_norm(unit, step, x)
-  call(unit, step, "layer_norm", "%s, %s, %s, %d, %d, %s", x, weight(unit, step, step.weight, "weight"),
-    weight(unit, step, step.bias, "bias"), graph.numel(unit.graph.shapes[step.output]) // step.size, step.size,
-    c_number(step.eps))
-end
-
-function writers.activation(unit, step, x)
-  local count = graph.numel(unit.graph.shapes[step.output])
-  local slope = step.slope and ", " .. c_number(step.slope) or ""
-  call(unit, step, step.name, "%s, %d%s", x, count, slope)
-end
-
-function writers.upsample(unit, step, x)
-  local height, width, channels = picture(unit, step.inputs[1])
-  call(unit, step, "upsample_" .. step.mode, "%s, %d, %d, %d, %d", x, height, width, channels, step.scale)
-end
-
-function writers.avg_pool(unit, step, x)
-  local _, width = picture(unit, step.inputs[1])
-  local high, wide, channels = picture(unit, step.output)
-  call(unit, step, "avg_pool", "%s, %d, %d, %d, %d, %d", x, width, high, wide, channels, step.kernel)
-end
-
-function writers.global_sum_pool(unit, step, x)
-  local height, width, channels = picture(unit, step.inputs[1])
-  call(unit, step, "global_sum_pool", "%s, %d, %d", x, height * width, channels)
-end
-
-function writers.mix(unit, step, x)
-  call(unit, step, "mix", "%s, %s, %s, %s, %d", x, place(unit, step.inputs[2]), c_number(step.factors[1]),
-    c_number(step.factors[2]), graph.numel(unit.graph.shapes[step.output]))
-end
-
----- Files ----------------------------------------------------------------------------------------------------------
 
 -- What the last step says of the numbers that come out.
 local ranges = { tanh = "from -1 to 1", sigmoid = "from 0 to 1", relu = "from 0", softplus = "from 0" }
@@ -148,7 +34,7 @@ end
 local function array(entry)
   local lines, row = {}, {}
   for i, value in ipairs(entry.values) do
-    row[#row + 1] = c_number(value)
+    row[#row + 1] = c_steps.number(value)
     if #row == 8 or i == #entry.values then
       lines[#lines + 1] = "    " .. table.concat(row, ", ") .. ","
       row = {}
@@ -176,9 +62,9 @@ local function write(unit, file, side)
   for _, step in ipairs(g.steps) do
     listed[#listed + 1] = " *   " .. graph.describe(g, step)
     if step.op ~= "reshape" then
-      local writer = writers[step.op]
+      local writer = c_steps.writers[step.op]
       if not writer then check.fail("export.c: %s: there is no way to write this layer in C", step.where) end
-      writer(unit, step, place(unit, step.inputs[1]))
+      writer(unit, step, c_steps.place(unit, step.inputs[1]))
     end
   end
   if #unit.calls == 0 or unit.plan.place_of[g.output] == "input" then
@@ -269,11 +155,11 @@ return function(module, path, given)
     return write(unit, file, o.weights == "file")
   end)
   local paths = { stem .. ".c", stem .. ".h" }
-  core.write_file(paths[1], source)
-  core.write_file(paths[2], head)
+  check.within("export.c", core.write_file, paths[1], source)
+  check.within("export.c", core.write_file, paths[2], head)
   if bytes then
     paths[3] = stem .. ".weights"
-    core.write_file(paths[3], bytes)
+    check.within("export.c", core.write_file, paths[3], bytes)
   end
   return paths
 end

@@ -1,16 +1,14 @@
 --- The C functions that an exported network is made of, each written where it is used. A picture is height x width x
--- channels, its channels side by side; all loops that matter run over numbers that lie side by side, and compilers
--- vectorise them.
-
-local filled = require("ganlua.export.c_templates").filled
+-- channels, its channels side by side. Products are in c_products.
 
 local kernels = {}
 
 --- Their order in the file; each names those that it needs.
 kernels.order = {
   "add_product", "add_dots", "start", "linear", "linear_narrow", "conv2d", "conv2d_narrow", "conv_transpose2d",
-  "conv_transpose2d_narrow", "scale_shift", "layer_norm", "upsample_nearest", "upsample_bilinear", "avg_pool",
-  "global_sum_pool", "mix", "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus",
+  "conv_transpose2d_narrow", "scale_shift", "pixel_shift", "layer_norm", "group_norm", "pixel_norm", "maxout",
+  "attention", "upsample_nearest", "upsample_bilinear", "avg_pool", "max_pool", "global_sum_pool", "mix",
+  "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus",
 }
 
 kernels.needs = {
@@ -19,135 +17,8 @@ kernels.needs = {
   conv_transpose2d = { "add_product", "start" }, conv_transpose2d_narrow = { "add_dots", "start" },
 }
 
-local text = {}
+local text = require "ganlua.export.c_products"
 kernels.text = text
-
-text.add_product = [[
-/* y += x W: x has `in` numbers, y has `out`; a row of W begins `row` numbers behind the one before. */
-static void add_product(float *restrict y, const float *restrict x, const float *restrict w, int in, int out, int row)
-{
-    int i = 0, o;
-    for (; i + 4 <= in; i += 4, w += 4 * row) {
-        const float *w1 = w + row, *w2 = w1 + row, *w3 = w2 + row;
-        const float x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
-        for (o = 0; o < out; o++)
-            y[o] += x0 * w[o] + x1 * w1[o] + x2 * w2[o] + x3 * w3[o];
-    }
-    for (; i < in; i++, w += row)
-        for (o = 0; o < out; o++)
-            y[o] += x[i] * w[o];
-}
-]]
-
-text.add_dots = [[
-/* The same where y is short: W is out x in, and eight products are added up side by side. */
-static void add_dots(float *restrict y, const float *restrict x, const float *restrict w, int in, int out, int row)
-{
-    int o, i, k;
-    for (o = 0; o < out; o++, w += row) {
-        float part[8] = {0, 0, 0, 0, 0, 0, 0, 0}, sum = 0;
-        for (i = 0; i + 8 <= in; i += 8)
-            for (k = 0; k < 8; k++)
-                part[k] += x[i + k] * w[i + k];
-        for (; i < in; i++)
-            sum += x[i] * w[i];
-        for (k = 0; k < 8; k++)
-            sum += part[k];
-        y[o] += sum;
-    }
-}
-]]
-
-text.start = [[
-/* Each of n places of y begins as the bias, or 0 where there is none. */
-static void start(float *y, const float *bias, int n, int out)
-{
-    int i, o;
-    for (i = 0; i < n; i++, y += out)
-        for (o = 0; o < out; o++)
-            y[o] = bias ? bias[o] : 0;
-}
-]]
-
-text.linear = [[
-/* W is in x out. */
-static void linear(float *y, const float *x, const float *w, const float *bias, int in, int out)
-{
-    start(y, bias, 1, out);
-    add_product(y, x, w, in, out, out);
-}
-]]
-
-text.linear_narrow = [[
-/* W is out x in. */
-static void linear_narrow(float *y, const float *x, const float *w, const float *bias, int in, int out)
-{
-    start(y, bias, 1, out);
-    add_dots(y, x, w, in, out, in);
-}
-]]
-
--- Of one output pixel, the taps of a line of the kernel lie side by side in x, and in W.
-local conv2d = [[
-/* x is height x width x in, y is high x wide x out; W is $LAYOUT. */
-static void $NAME(float *y, const float *x, const float *w, const float *bias, int height, int width, int in,
-                  int high, int wide, int out, int kernel, int stride, int pad)
-{
-    int p, q, i;
-    start(y, bias, high * wide, out);
-    for (p = 0; p < high; p++)
-        for (q = 0; q < wide; q++, y += out) {
-            const int left = q * stride - pad;
-            const int first = left < 0 ? -left : 0, last = left + kernel > width ? width - left : kernel;
-            if (first >= last)
-                continue;
-            for (i = 0; i < kernel; i++) {
-                const int h = p * stride - pad + i;
-                if (h >= 0 && h < height)
-                    $PRODUCT;
-            }
-        }
-}
-]]
-
--- Of one input pixel, what a line of the kernel reaches lies side by side in y, and in W.
-local conv_transpose2d = [[
-/* x is height x width x in, y is high x wide x out; W is $LAYOUT. */
-static void $NAME(float *y, const float *x, const float *w, const float *bias, int height, int width,
-                  int in, int high, int wide, int out, int kernel, int stride, int pad)
-{
-    int h, v, i;
-    start(y, bias, high * wide, out);
-    for (h = 0; h < height; h++)
-        for (v = 0; v < width; v++, x += in) {
-            const int left = v * stride - pad;
-            const int first = left < 0 ? -left : 0, last = left + kernel > wide ? wide - left : kernel;
-            if (first >= last)
-                continue;
-            for (i = 0; i < kernel; i++) {
-                const int p = h * stride - pad + i;
-                if (p >= 0 && p < high)
-                    $PRODUCT;
-            }
-        }
-}
-]]
-
-text.conv2d = filled(conv2d, { NAME = "conv2d", LAYOUT = "kernel x kernel x in x out",
-  PRODUCT = "add_product(y, x + (h * width + left + first) * in, w + (i * kernel + first) * in * out,\n"
-    .. "                                (last - first) * in, out, out)" })
-text.conv2d_narrow = filled(conv2d, { NAME = "conv2d_narrow", LAYOUT = "out x kernel x kernel x in",
-  PRODUCT = "add_dots(y, x + (h * width + left + first) * in, w + (i * kernel + first) * in, (last - first) * in,\n"
-    .. "                             out, kernel * kernel * in)" })
-
-text.conv_transpose2d = filled(conv_transpose2d, { NAME = "conv_transpose2d",
-  LAYOUT = "kernel x in x kernel x out: what a pixel adds to a line of y is one row",
-  PRODUCT = "add_product(y + (p * wide + left + first) * out, x, w + (i * in * kernel + first) * out, in,\n"
-    .. "                                (last - first) * out, kernel * out)" })
-text.conv_transpose2d_narrow = filled(conv_transpose2d, { NAME = "conv_transpose2d_narrow",
-  LAYOUT = "kernel x kernel x out x in",
-  PRODUCT = "add_dots(y + (p * wide + left + first) * out, x, w + (i * kernel + first) * out * in, in,\n"
-    .. "                             (last - first) * out, in)" })
 
 text.scale_shift = [[
 /* A factor and a term for each channel; y may be x. */
@@ -176,6 +47,106 @@ static void layer_norm(float *y, const float *x, const float *scale, const float
         factor = 1 / sqrtf((float)(squares / size) + eps);
         for (k = 0; k < size; k++)
             y[k] = (x[k] - mean) * factor * (scale ? scale[k] : 1) + (shift ? shift[k] : 0);
+    }
+}
+]]
+
+text.pixel_shift = [[
+/* A term for each of n pixels; y may be x. */
+static void pixel_shift(float *y, const float *x, const float *shift, int n, int channels)
+{
+    int i, c;
+    for (i = 0; i < n; i++, x += channels, y += channels)
+        for (c = 0; c < channels; c++)
+            y[c] = x[c] + shift[i];
+}
+]]
+
+text.group_norm = [[
+/* Of n pixels, the channels of each group, less their mean and over their deviation. */
+static void group_norm(float *y, const float *x, const float *scale, const float *shift, int n, int channels,
+                       int groups, float eps)
+{
+    const int size = channels / groups;
+    int g, i, c;
+    for (g = 0; g < groups; g++) {
+        double sum = 0, squares = 0;
+        float mean, factor;
+        for (i = 0; i < n; i++)
+            for (c = g * size; c < (g + 1) * size; c++)
+                sum += x[i * channels + c];
+        mean = (float)(sum / n / size);
+        for (i = 0; i < n; i++)
+            for (c = g * size; c < (g + 1) * size; c++)
+                squares += (x[i * channels + c] - mean) * (x[i * channels + c] - mean);
+        factor = 1 / sqrtf((float)(squares / n / size) + eps);
+        for (i = 0; i < n; i++)
+            for (c = g * size; c < (g + 1) * size; c++)
+                y[i * channels + c] =
+                    (x[i * channels + c] - mean) * factor * (scale ? scale[c] : 1) + (shift ? shift[c] : 0);
+    }
+}
+]]
+
+text.pixel_norm = [[
+/* The channels of each of n pixels over the root of their mean square. */
+static void pixel_norm(float *y, const float *x, int n, int channels, float eps)
+{
+    int i, c;
+    for (i = 0; i < n; i++, x += channels, y += channels) {
+        float sum = 0, factor;
+        for (c = 0; c < channels; c++)
+            sum += x[c] * x[c];
+        factor = 1 / sqrtf(sum / (float)channels + eps);
+        for (c = 0; c < channels; c++)
+            y[c] = x[c] * factor;
+    }
+}
+]]
+
+text.maxout = [[
+/* The largest of `pieces` neighbours each, n times. */
+static void maxout(float *y, const float *x, int n, int pieces)
+{
+    int i, k;
+    for (i = 0; i < n; i++, x += pieces) {
+        y[i] = x[0];
+        for (k = 1; k < pieces; k++)
+            y[i] = x[k] > y[i] ? x[k] : y[i];
+    }
+}
+]]
+
+text.attention = [[
+/* For each of n pixels the values of all, weighed by the softmax of its query times their keys. The sums are scaled by
+ * the largest product that was seen so far, so that one pass does. */
+static void attention(float *y, const float *query, const float *key, const float *value, int n, int depth,
+                      int channels)
+{
+    int p, i, c;
+    for (p = 0; p < n; p++, query += depth, y += channels) {
+        float largest = 0, total = 0;
+        for (c = 0; c < channels; c++)
+            y[c] = 0;
+        for (i = 0; i < n; i++) {
+            const float *k = key + i * depth, *v = value + i * channels;
+            float product = 0, share;
+            for (c = 0; c < depth; c++)
+                product += query[c] * k[c];
+            if (i == 0 || product > largest) {
+                const float smaller = i == 0 ? 0 : expf(largest - product);
+                largest = product;
+                total *= smaller;
+                for (c = 0; c < channels; c++)
+                    y[c] *= smaller;
+            }
+            share = expf(product - largest);
+            total += share;
+            for (c = 0; c < channels; c++)
+                y[c] += share * v[c];
+        }
+        for (c = 0; c < channels; c++)
+            y[c] /= total;
     }
 }
 ]]
@@ -231,6 +202,22 @@ static void avg_pool(float *y, const float *x, int width, int high, int wide, in
             for (c = 0; c < channels; c++)
                 y[c] /= (float)(kernel * kernel);
         }
+}
+]]
+
+text.max_pool = [[
+/* The largest in each kernel x kernel window; y is high x wide x channels. */
+static void max_pool(float *y, const float *x, int width, int high, int wide, int channels, int kernel)
+{
+    int p, q, i, j, c;
+    for (p = 0; p < high; p++)
+        for (q = 0; q < wide; q++, y += channels)
+            for (i = 0; i < kernel; i++)
+                for (j = 0; j < kernel; j++) {
+                    const float *from = x + ((p * kernel + i) * width + q * kernel + j) * channels;
+                    for (c = 0; c < channels; c++)
+                        y[c] = (i == 0 && j == 0) || from[c] > y[c] ? from[c] : y[c];
+                }
 }
 ]]
 

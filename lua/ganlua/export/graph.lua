@@ -8,15 +8,17 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
-local layers = require "ganlua.export.layers"
 local state = require "ganlua.nn.state"
+local steps = require "ganlua.export.step"
+for _, family in ipairs { "layers", "resampling", "labelled" } do require("ganlua.export." .. family) end
 
-local graph = { numel = layers.numel }
+local graph = { numel = steps.numel }
 
 ---@class ganlua.graph_step
 ---@field op string "linear", "conv2d", "conv_transpose2d", "scale_shift", "activation", "layer_norm", "upsample",
---- "avg_pool", "global_sum_pool", "reshape", "mix", "group_norm", "pixel_norm", "maxout", "class_scale_shift" and
---- "class_product" (weight and bias have a row for each class, the network's labels say which)
+--- "avg_pool", "max_pool", "global_sum_pool", "reshape", "mix", "group_norm", "pixel_norm", "maxout", "pixel_shift" (a
+--- term for each pixel), "attention" (of queries, keys and values), "minibatch_stddev", and "class_scale_shift",
+--- "class_product" and "class_concat" (weight and bias have a row for each class, the network's labels say which)
 ---@field inputs integer[] values
 ---@field output integer
 ---@field where string the layer's place: "sequential: layer 3 (conv2d)"
@@ -27,6 +29,7 @@ local graph = { numel = layers.numel }
 ---@field pad? integer
 ---@field output_pad? integer of conv_transpose2d
 ---@field groups? integer of group_norm
+---@field group? integer of minibatch_stddev
 ---@field pieces? integer of maxout
 ---@field name? string which activation
 ---@field slope? number of leaky_relu, and alpha of elu
@@ -54,8 +57,7 @@ end
 
 -- The shape of a sample that the first layer of m takes, where it tells.
 local function first_input(m)
-  while m.parts.children[1] and m.kind ~= "spectral_norm" do m = m[m.parts.children[1].key] end
-  if m.kind == "spectral_norm" then m = m.layer end
+  while m.kind ~= "linear" and m.parts.children[1] do m = m[m.parts.children[1].key] end
   return m.kind == "linear" and { m.weight:shape()[1] } or nil
 end
 
@@ -78,7 +80,7 @@ function graph.of(where, m, input)
   local g = { steps = {}, shapes = { input } }
   local _ <close> = m:modes()
   m:eval()
-  g.output = core.no_grad(layers.walk, g, m, 1)
+  g.output = core.no_grad(steps.walk, g, m, 1)
   return g
 end
 
@@ -115,7 +117,7 @@ end
 function graph.describe(g, step)
   local text = ("%s %s -> %s"):format(step.name or step.op, check.shape_text(g.shapes[step.inputs[1]]),
     check.shape_text(g.shapes[step.output]))
-  for _, name in ipairs { "kernel", "stride", "pad", "slope", "scale", "mode", "groups", "pieces", "eps" } do
+  for _, name in ipairs { "kernel", "stride", "pad", "slope", "scale", "mode", "groups", "group", "pieces", "eps" } do
     if step[name] then text = ("%s, %s %s"):format(text, name, tostring(step[name])) end
   end
   return text

@@ -79,7 +79,7 @@ function Animation:save(path)
   if type(path) ~= "string" then
     check.fail("animation:save: the path must be a string, got %s", check.describe(path))
   end
-  core.write_file(path, self.bytes)
+  check.within("animation:save", core.write_file, path, self.bytes)
 end
 
 function Animation:__tostring() return ("[ganlua.animation of %d pictures]"):format(self.count) end
@@ -96,7 +96,7 @@ return function(frames, options)
     last = { type = "number", min = 0, max = 60, default = 2 },
     loops = { type = "integer", min = 0, max = 1 << 30, default = 0 },
   })
-  local list = frames_of(frames)
+  local list = check.within("image.animate", frames_of, frames)
   local parts, order, first = {}, 0, nil
   local function numbered(kind, data)
     parts[#parts + 1] = chunk(kind, string.pack(">I4", order) .. data)
@@ -104,7 +104,7 @@ return function(frames, options)
   end
   for i, frame in ipairs(list) do
     local where = type(frame) == "string" and frame or ("picture %d"):format(i)
-    local head, data = parts_of(png_of(frame, where))
+    local head, data = parts_of(check.within("image.animate", png_of, frame, where))
     if not first then
       first = head
       parts[1] = signature .. chunk("IHDR", head) .. chunk("acTL", string.pack(">I4I4", #list, given.loops))

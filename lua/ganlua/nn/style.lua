@@ -34,7 +34,10 @@ layers.equalized = module.define_plain("equalized", {
     return options
   end,
 
-  setup = function(self) self:child("layer", self.options.layer, "") end,
+  setup = function(self)
+    self:child("layer", self.options.layer, "")
+    self.scaled = scaled -- for an exporter
+  end,
 
   build = function(self, shape)
     local layer, o = self.layer, self.options

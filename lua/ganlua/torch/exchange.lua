@@ -61,7 +61,7 @@ function exchange.import(m, path, given)
   local where = "import.torch: " .. tostring(path)
   local o, orders = options("import.torch", m, path, given, { prefix = { type = "string", default = "" } })
   local file, values, used = {}, {}, {}
-  for name, tensor in pairs(weights.read(path)) do
+  for name, tensor in pairs(check.within("import.torch", weights.read, path)) do
     if name:sub(1, #o.prefix) == o.prefix then file[name] = tensor end
   end
   if next(file) == nil then check.fail("%s: there are no weights in it%s", where, o.prefix == "" and "" or
@@ -113,7 +113,8 @@ function exchange.export(m, path, given)
     { prefix = { type = "string", default = "" }, like = { type = "string" } })
   local entries, tensors, their_name = names.entries(m), {}, nil
   if o.like then
-    their_name = names.match("export.torch: " .. o.like, entries, weights.read(o.like), o.names)
+    their_name = names.match("export.torch: " .. o.like, entries,
+      check.within("export.torch", weights.read, o.like), o.names)
   end
   for _, entry in ipairs(entries) do
     local name = their_name and their_name[entry.name]
@@ -132,7 +133,7 @@ function exchange.export(m, path, given)
     tensors[name] = core.no_grad(convert.tensor, entry.owner, entry.key, entry.owner[entry.key],
       orders[entry.owner] or {}, true)
   end
-  core.write_file(path, core.safetensors_encode(tensors, { format = "pt" }))
+  check.within("export.torch", core.write_file, path, core.safetensors_encode(tensors, { format = "pt" }))
 end
 
 return exchange

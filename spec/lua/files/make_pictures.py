@@ -37,6 +37,22 @@ open(os.path.join(out, 'empty.png'), 'wb').close()
 open(os.path.join(out, 'no_picture.png'), 'wb').write(b'this is text')
 open(os.path.join(out, 'huge.png'), 'wb').write(b'\x89PNG\r\n\x1a\n' + b''.join(struct.pack('>I', len(d)) + t + d + struct.pack('>I', zlib.crc32(t + d)) for t, d in [(b'IHDR', struct.pack('>IIBBBBB', 2**31 - 1, 2**31 - 1, 8, 2, 0, 0, 0)), (b'IDAT', b''), (b'IEND', b'')]))
 open(os.path.join(out, 'b_really_jpeg.png'), 'wb').write(j)
+s(Image.new('RGB', (1, 1), (10, 200, 30)), 'one.png')
+s(Image.fromarray(np.dstack([grad(16, 16)[..., 0], a[..., 3]]), 'LA'), 'grey_alpha.png')
+def png(w, h, depth, kind, raw):
+    ch = lambda t, d: struct.pack('>I', len(d)) + t + d + struct.pack('>I', zlib.crc32(t + d))
+    return b'\x89PNG\r\n\x1a\n' + ch(b'IHDR', struct.pack('>IIBBBBB', w, h, depth, kind, 0, 0, 0)) + ch(b'IDAT', zlib.compress(raw)) + ch(b'IEND', b'')
+deep = (grad(16, 16).astype(np.uint16) * 257).astype('>u2')
+open(os.path.join(out, 'deep_rgb.png'), 'wb').write(png(16, 16, 16, 2, b''.join(b'\0' + row.tobytes() for row in deep)))
+p = Image.fromarray((np.arange(256) // 64).astype(np.uint8).reshape(16, 16), 'P'); p.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
+s(p, 'palette_alpha.png', transparency=bytes([255, 0, 128, 255]))
+ex[0x0112] = 5
+s(Image.fromarray(grad(16, 24)), 'mirrored.jpg', quality=95, subsampling=0, exif=ex)
+s(g, 'animated.png', save_all=True, append_images=[Image.new('RGB', (16, 16), (255, 0, 0))], duration=100)
+s(g, 'moving.gif', save_all=True, append_images=[Image.new('RGB', (16, 16), (255, 0, 0))], duration=100)
+open(os.path.join(out, 'really_gif.png'), 'wb').write(open(os.path.join(out, 'moving.gif'), 'rb').read())
+h = bytearray(j); at = h.find(b'\xff\xc0'); h[at + 5:at + 9] = b'\xff\xdc\xff\xdc'
+open(os.path.join(out, 'huge.jpg'), 'wb').write(h)
 open(os.path.join(out, '.hidden.png'), 'wb').write(b)
 open(os.path.join(out, 'notes.txt'), 'w').write('not a picture\n')
 for name in sorted(os.listdir(out)):
@@ -44,6 +60,7 @@ for name in sorted(os.listdir(out)):
         im = Image.open(os.path.join(out, name)); im.load()
         from PIL import ImageOps
         im = ImageOps.exif_transpose(im)
+        if im.mode == 'LA' or 'transparency' in im.info: im = im.convert('RGBA')
         if im.mode == 'RGBA':
             bg = Image.new('RGBA', im.size, (255,) * 4); bg.alpha_composite(im); im = bg
         if im.mode.startswith('I;16'): im = Image.fromarray((np.array(im) >> 8).astype(np.uint8))

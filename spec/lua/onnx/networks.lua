@@ -1,4 +1,5 @@
--- Networks with every layer that gan.export.onnx can write, for its spec: each is { name, network, x, labels, input }.
+-- Networks with every layer that gan.export.onnx can write, for its spec: each is { name, network, x, labels, input,
+-- batches }, the last one sizes of batches to try, of n samples of x, from the first one on again where it has fewer.
 
 local gan = require "ganlua"
 local nn = gan.nn
@@ -35,7 +36,7 @@ return function()
   gan.seed(3)
   local list = {}
   local function add(name, network, x, more)
-    local row = { name = name, x = x, labels = more and more.labels }
+    local row = { name = name, x = x, labels = more and more.labels, batches = more and more.batches or { 1, 2, 5, 8 } }
     row.network = lived_in(network, x, row.labels)
     if more and more.after then more.after(row.network) end
     row.input = table.move(x:shape(), 2, #x:shape(), 1, {})
@@ -83,6 +84,26 @@ return function()
     { after = function(m) m.progress = gan.tensor { 2.25 } end })
   add("growing discriminator", nn.growing_discriminator { stage_down(4, 4), stage_down(8, 8), stage_down(16, 16) },
     pictures(2, 16, 16, 2), { after = function(m) m.progress = gan.tensor { 2.75 } end })
+  local function with_attention(spectral)
+    return nn.sequential { nn.conv2d { out = 9, kernel = 3, pad = 1 }, nn.self_attention { reduce = 3,
+      spectral = spectral }, nn.relu {}, nn.max_pool { kernel = 2 }, nn.self_attention { reduce = 2 } }
+  end
+  add("attention", with_attention(false), pictures(3, 7, 5, 4))
+  add("attention, spectral", with_attention(true), pictures(2, 4, 6, 3))
+  -- The whole batch is a group, or there are two or three of four pictures.
+  add("minibatch", nn.sequential { nn.conv2d { out = 3, kernel = 3 }, nn.minibatch_stddev {},
+    nn.conv2d { out = 2, kernel = 1 }, nn.max_pool { kernel = 3 }, nn.flatten {}, nn.linear { out = 1 } },
+    pictures(12, 6, 7, 2), { batches = { 1, 2, 3, 8, 12 } })
+  add("groups of five", nn.minibatch_stddev { group = 5, eps = 1e-3 }, pictures(10, 2, 3, 4),
+    { batches = { 1, 2, 5, 10 } })
+  add("embedding beside latents", nn.sequential { nn.concat_embedding { classes = 5, dim = 3 }, nn.linear { out = 24 },
+    nn.relu {}, nn.reshape { 2, 3, 4 }, nn.concat_embedding { classes = 5, dim = 2 },
+    nn.conv2d { out = 3, kernel = 3, pad = 1 }, nn.reshape { 6, 3 }, nn.concat_embedding { classes = 4, dim = 1 },
+  }, gan.randn(4, 7), { labels = gan.tensor { 0, 3, 2, 1 } })
+  add("equalized, with noise", nn.sequential {
+    nn.equalized { nn.linear { out = 30 }, rate = 0.1, gain = 2, bias = 1 }, nn.leaky_relu {}, nn.reshape { 2, 3, 5 },
+    nn.pixel_noise {}, nn.equalized { nn.conv2d { out = 4, kernel = 3, pad = 1 } }, nn.upsample {}, nn.pixel_noise {},
+  }, gan.randn(4, 7))
   add("nothing", nn.sequential { nn.dropout {} }, gan.randn(2, 6))
   return list
 end

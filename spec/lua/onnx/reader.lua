@@ -137,6 +137,27 @@ local function reshaped(_, x, sizes)
   return x:reshape(to)
 end
 
+-- Sizes are lists of whole numbers where numbers that are computed with are tensors.
+local function concatenated(a, ...)
+  if type(...) ~= "table" then return gan.concat({ ... }, a.axis + 1) end
+  local all = {}
+  for _, list in ipairs { ... } do table.move(list, 1, #list, #all + 1, all) end
+  return all
+end
+
+local function gathered(_, x, places)
+  if type(x) ~= "table" then return x:index(1, places + 1) end
+  local chosen = {}
+  for i, place in ipairs(places) do chosen[i] = x[place + 1] end
+  return chosen
+end
+
+local function expanded(_, x, sizes)
+  local from, to = x:shape(), {}
+  for i, size in ipairs(sizes) do to[i] = math.max(size, from[i]) end
+  return x:expand(to)
+end
+
 local operators = {
   Identity = function(_, x) return x end,
   Add = function(_, x, y) return x + y end, Sub = function(_, x, y) return x - y end,
@@ -158,7 +179,10 @@ local operators = {
     for _, axis in ipairs(axes) do table.insert(shape, axis + 1, 1) end
     return x:reshape(shape)
   end,
-  Gather = function(_, x, places) return x:index(1, places + 1) end,
+  Gather = gathered, Concat = concatenated, Expand = expanded,
+  Shape = function(_, x) return x:shape() end,
+  Min = function(_, a, b) return { math.min(a[1], b[1]) } end,
+  MatMul = function(_, x, y) return x:matmul(y) end, Softmax = function(a, x) return x:softmax(a.axis + 1) end,
   Gemm = function(_, x, weight, bias) return with_bias(x:matmul(weight), bias) end,
   Conv = function(a, x, weight, bias) -- out x in x kh x kw
     local kernel, stride, pad = window(a)
@@ -174,6 +198,19 @@ local operators = {
   end,
   AveragePool = function(a, x)
     return back(picture(x):avg_pool((window(a))))
+  end,
+  MaxPool = function(a, x) -- one pixel of each window after the other
+    local kernel, stride = window(a)
+    assert(kernel == stride)
+    local height, width, largest = x:shape()[3] // kernel, x:shape()[4] // kernel, nil
+    for i = 1, kernel do
+      for k = 1, kernel do
+        local rows, columns = gan.arange(0, height, 1) * kernel + i, gan.arange(0, width, 1) * kernel + k
+        local pixel = x:index(3, rows):index(4, columns)
+        largest = largest and gan.where(largest:lt(pixel), pixel, largest) or pixel
+      end
+    end
+    return largest
   end,
   Resize = function(a, x, _, scales)
     local s = scales:totable()
