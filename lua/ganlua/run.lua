@@ -25,6 +25,7 @@ local talking = require "ganlua.talking"
 local watchers = require "ganlua.watchers"
 local whole = require "ganlua.whole"
 
+--- A training run, as gan.train and gan.trainer give it.
 ---@class ganlua.trainer
 ---@field generator ganlua.module
 ---@field discriminator ganlua.module
