@@ -1,10 +1,10 @@
 --- Makes what is derived from comments and pages:
 --
 --   ganlua lua/docs/build.lua definitions FILE   the definitions for editors (cmake runs this)
---   ganlua lua/docs/build.lua site FOLDER        what LDoc makes the site of (`./dev docs` runs both)
+--   ganlua lua/docs/build.lua site FOLDER        the site, put together by LDoc (`./dev docs`)
 --
--- Pages are lua/docs/pages/*.md; those that begin with a number are the tutorial, in that order. Pictures are looked for
--- where a page says they lie.
+-- Pages are lua/docs/pages/*.md; those that begin with a number are the tutorial, in that order. Their pictures come
+-- along.
 
 local root = arg[0]:match "^(.*)lua/docs/build%.lua$"
 package.path = root .. "lua/docs/?.lua"
@@ -34,7 +34,9 @@ local function list(pattern)
 end
 
 local sources = {}
-for _, path in ipairs(list "lua/ganlua -name '*.lua'") do sources["@" .. path:gsub("^lua/", "")] = read(root .. path) end
+for _, path in ipairs(list "lua/ganlua -name '*.lua'") do
+  sources["@" .. path:gsub("^lua/", "")] = read(root .. path)
+end
 
 local all = require("reference").collect(sources)
 if #all.problems > 0 then
@@ -63,16 +65,36 @@ local function links(name)
   return address["gan." .. name] -- nn.linear
 end
 
-local stubs, pages = require "stubs", require "pages"
-for _, page in ipairs(all.pages) do
-  write(("%s/%s.lua"):format(target, page.name), stubs.page(page, all.classes, links))
+-- Runs a shell's command; what it says on its standard error is an error.
+local function run(command)
+  local log = os.tmpname()
+  local done = os.execute(("{ %s; } >%s 2>&1 || echo 'it failed' >>%s"):format(command, log, log))
+  local said = read(log)
+  os.remove(log)
+  if not done or said ~= "" then error(said, 0) end
 end
 
+local function quoted(path) return "'" .. path:gsub("'", "'\\''") .. "'" end
+
+-- What LDoc reads, in a folder of its own.
+local source = target .. "/source"
+run(("rm -rf %s && mkdir -p %s/pages %s/pictures"):format(quoted(target), quoted(source), quoted(target)))
+local stubs, pages = require "stubs", require "pages"
+for _, page in ipairs(all.pages) do
+  write(("%s/%s.lua"):format(source, page.name), stubs.page(page, all.classes, links))
+end
 for _, path in ipairs(list "lua/docs/pages -name '*.md'") do
-  local source = read(root .. path)
-  write(target .. "/pages/" .. path:match "[^/]+$", pages.page(source, links))
-  for _, picture in ipairs(pages.pictures(source)) do
-    write(target .. "/../pictures/" .. picture:match "[^/]+$", read(root .. "lua/docs/pages/" .. picture))
+  local text = read(root .. path)
+  write(source .. "/pages/" .. path:match "[^/]+$", pages.page(text, links))
+  for _, picture in ipairs(pages.pictures(text)) do
+    write(target .. "/pictures/" .. picture:match "[^/]+$", read(root .. "lua/docs/pages/" .. picture))
   end
 end
-write(target .. "/pages/c-interface.md", require("header").page(read(root .. "lua/ganlua.h"), links))
+write(source .. "/pages/c-interface.md", require("header").page(read(root .. "lua/ganlua.h"), links))
+for _, name in ipairs { "config.ld", "ldoc.ltp", "ldoc.css" } do
+  write(source .. "/" .. name, read(root .. "lua/docs/" .. name))
+end
+
+-- LDoc and its Markdown are written for Lua 5.1. It copies a style from the folder that it is in.
+run(("cd %s && lua5.1 /usr/bin/ldoc --fatalwarnings -q -c config.ld -s . -l . -d .. . >/dev/null"):format(quoted(source)))
+run("rm -r " .. quoted(source))

@@ -1,5 +1,5 @@
---- Definitions for lua-language-server: what `gan.` completes to, with texts, parameters and types. A file that is read by
--- editors and never run (---@meta); it is made from the same comments as the reference.
+--- Definitions for lua-language-server: what `gan.` completes to, with texts, parameters and types. Editors read the
+-- file, nothing runs it (---@meta); it is made from the same comments as the reference.
 
 local core = require "ganlua.core"
 local reference = require "reference"
@@ -89,6 +89,23 @@ local function of_class(name, class)
   return table.concat(lines, "\n") .. "\n\n"
 end
 
+-- The classes that a text speaks of, and those that these speak of, in order.
+local function spoken_of(text, classes)
+  local found, names = {}, {}
+  local function look(words)
+    for name in words:gmatch "ganlua%.[%w_.]+" do
+      if classes[name] and not found[name] then
+        found[name] = true
+        names[#names + 1] = name
+        look(table.concat(classes[name].annotations, "\n"))
+      end
+    end
+  end
+  look(text)
+  table.sort(names)
+  return names
+end
+
 --- The text of the file.
 ---@param all table see reference.collect
 ---@return string
@@ -97,15 +114,7 @@ function definitions.text(all)
   for _, op in ipairs(core.catalogue()) do ops[op.name] = op.arguments end
   for _, object in ipairs(reference.objects) do methods[object.class] = object end
 
-  local parts = { "---@meta ganlua\n-- For lua-language-server. Made by lua/docs/definitions.lua: do not edit.\n\n",
-    "---@alias ganlua.schedule fun(game: ganlua.game, from?: integer)\n\n" }
-  local names = {}
-  for name in pairs(all.classes) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    if not methods[name] then parts[#parts + 1] = of_class(name, all.classes[name]) end
-  end
-
+  local parts = {}
   for i, page in ipairs(all.pages) do
     local target
     if page.kind == "module" then
@@ -132,7 +141,15 @@ function definitions.text(all)
     for _, entry in ipairs(page.entries) do parts[#parts + 1] = of_entry(entry, target .. mark .. entry.name, ops) end
   end
   parts[#parts + 1] = "return gan\n"
-  return table.concat(parts)
+
+  local body, head = table.concat(parts), {
+    "---@meta ganlua\n-- For lua-language-server. Made by lua/docs/definitions.lua: do not edit.\n\n",
+    "---@alias ganlua.schedule fun(game: ganlua.game, from?: integer)\n\n",
+  }
+  for _, name in ipairs(spoken_of(body, all.classes)) do
+    if not methods[name] then head[#head + 1] = of_class(name, all.classes[name]) end
+  end
+  return table.concat(head) .. body
 end
 
 return definitions

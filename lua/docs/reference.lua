@@ -29,13 +29,16 @@ local objects = {
     tables = { Run = true, Output = true }, only = "train sample history save load" },
   { page = "dataset", class = "ganlua.data.source", prefix = "data:", files = { "data/source.lua" },
     tables = { Source = true } },
-  { page = "recipe", class = "ganlua.recipe", prefix = "recipe:", files = { "recipe.lua" }, tables = { Recipe = true } },
+  { page = "recipe", class = "ganlua.recipe", prefix = "recipe:", files = { "recipe.lua" },
+    tables = { Recipe = true } },
   { page = "features", class = "ganlua.features", prefix = "features:", files = { "features.lua" },
     tables = { Features = true } },
   { page = "picture", class = "ganlua.image", prefix = "picture:", files = { "image.lua" }, tables = { Image = true } },
   { page = "animation", class = "ganlua.animation", prefix = "animation:", files = { "image/animation.lua" },
     tables = { Animation = true } },
   { page = "plot", class = "ganlua.plot", prefix = "plot:", files = { "plot.lua" }, tables = { Plot = true } },
+  { page = "scatter", class = "ganlua.scatter", prefix = "scatter:", files = { "scatter.lua" },
+    tables = { Scatter = true } },
 }
 reference.objects = objects
 
@@ -143,9 +146,9 @@ end
 -- A module of gan, the functions and values in it, and the tables in it that are no modules (gan.nn.init).
 local function walk(all, page, expression, value, sources)
   local found = help.find(expression, sources)
-  if expression == "gan" then found = { comment = help.find("gan", sources).comment } end
   if not found then all.problems[#all.problems + 1] = expression end
-  local made = { name = page, kind = "module", entries = {}, prose = found and reference.parse(found.comment).prose or {} }
+  local prose = found and reference.parse(found.comment).prose or {}
+  local made = { name = page, kind = "module", entries = {}, prose = prose }
   table.insert(all.pages, made)
   for _, name in ipairs(sorted_keys(value)) do
     local member, path = value[name], expression .. "." .. name
@@ -203,8 +206,8 @@ local function classes_of(texts)
   return classes
 end
 
---- All there is: { pages = list of {name =, kind = "module"|"object", prose =, entries =}, classes = by name, problems =
---- expressions without a text }.
+--- All there is: { pages = list of {name =, kind = "module"|"object", prose =, entries =}, classes = by name,
+--- problems = expressions without a text }.
 ---@param sources table<string, string> the modules' texts by chunk name, "@ganlua/loss.lua"
 ---@return table
 function reference.collect(sources)

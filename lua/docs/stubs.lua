@@ -1,7 +1,7 @@
 --- What LDoc reads: a Lua file for each page of the reference, with the comments in LDoc's own form.
 --
--- LDoc knows nothing of LuaCATS. Its tags are @module, @classmod, @function, @param and @return here; the texts are HTML
--- that Markdown leaves alone, and @heading is how a template shows a name: gan.loss.hinge{margin=1}.
+-- LDoc knows nothing of LuaCATS: here are its tags, @module, @classmod, @function, @param and @return. The texts are
+-- HTML that Markdown leaves alone, and @heading is what a name is shown as: gan.loss.hinge{margin=1}.
 
 local text = require "text"
 
@@ -13,6 +13,9 @@ local function paragraphs(prose, links)
   local function close()
     if #words > 0 then parts[#parts + 1] = "<p>" .. text.inline(table.concat(words, "\n"), links) .. "</p>" end
     while code[#code] == "" do table.remove(code) end
+    local margin = math.huge
+    for _, line in ipairs(code) do margin = line == "" and margin or math.min(margin, #line:match "^ *") end
+    for i, line in ipairs(code) do code[i] = line:sub(margin + 1) end
     if #code > 0 then parts[#parts + 1] = text.code(table.concat(code, "\n"), "lua") end
     words, code = {}, {}
   end
@@ -51,7 +54,9 @@ end
 -- A comment in LDoc's form.
 local function comment(html, tags)
   local lines = { "---" }
-  for line in ('<div class="text">' .. html .. "</div>\n"):gmatch "(.-)\n" do lines[#lines + 1] = "-- " .. line end
+  for line in ('<div class="text">' .. html .. "</div>\n"):gmatch "(.-)\n" do
+    lines[#lines + 1] = "--" .. line:gsub("^%-", "&#45;") -- LDoc keeps a space, and counts the dashes
+  end
   for _, tag in ipairs(tags) do lines[#lines + 1] = "-- " .. tag:gsub("\n", " ") end
   return table.concat(lines, "\n") .. "\n\n"
 end
