@@ -485,14 +485,16 @@ static int describe(lua_State *L)
     return 1;
 }
 
-/* core.catalogue() -> list of {name=, role="differentiable"|"constant"|"maker", doc=} */
+/* core.catalogue() -> list of {name=, role="differentiable"|"constant"|"maker", arguments="name:kind=default ...", doc=} */
 static int catalogue(lua_State *L)
 {
     lua_createtable(L, ENTRIES, 0);
     for (int i = 0; i < ENTRIES; i++) {
-        lua_createtable(L, 0, 4);
+        lua_createtable(L, 0, 5);
         lua_pushstring(L, entries[i].name);
         lua_setfield(L, -2, "name");
+        lua_pushstring(L, entries[i].arguments);
+        lua_setfield(L, -2, "arguments");
         lua_pushboolean(L, entries[i].role == DIFFERENTIABLE);
         lua_setfield(L, -2, "differentiable");
         lua_pushstring(L, entries[i].role == DIFFERENTIABLE ? "differentiable"

@@ -20,6 +20,7 @@ local streams = require "ganlua.streams"
 
 local features = {}
 
+--- A network that gives features, f(images), as gan.features.train and load give it.
 ---@class ganlua.features
 ---@field network ganlua.module examples to features, n x dim
 ---@field head ganlua.module? features to scores of the classes

@@ -16,6 +16,7 @@ local streams = require "ganlua.streams"
 
 local game = {}
 
+--- The game that a schedule plays: it is called with one.
 ---@class ganlua.game
 ---@field iteration integer how many were closed by next()
 ---@field planned integer? how many there will be, if the schedule knows: progress is shown against it

@@ -52,16 +52,13 @@ local function plain(line)
   return rest or text
 end
 
--- The comment block that ends right above line `last`, or nil when there is none.
+-- The comment block that ends right above line `last`, as lines, or nil when there is none.
 local function block_above(lines, last)
   local first = last
   while first > 1 and lines[first - 1]:find("^%s*%-%-") and not lines[first - 1]:find("^%-%-%-%-+ ") do
     first = first - 1
   end
-  if first == last then return nil end
-  local block = {}
-  for i = first, last - 1 do block[#block + 1] = plain(lines[i]) end
-  return table.concat(block, "\n")
+  return first < last and table.move(lines, first, last - 1, 1, {}) or nil
 end
 
 -- The parameters in a line that defines a function, "(path, tensors)", else "".
@@ -69,8 +66,10 @@ local function parameters(line)
   return line:match("function%s*[%w_.:]*%s*(%b())") or ""
 end
 
-local function with_heading(expression, line, block)
-  return ("%s%s\n%s"):format(expression, parameters(line), block)
+-- An entry: the heading under which a text is shown, and the lines of the comment that it comes from.
+local function from_source(expression, line, block)
+  local given = parameters(line)
+  return block and { heading = expression .. given, parameters = given, comment = block }
 end
 
 local function of_lua_function(expression, f, sources)
@@ -82,8 +81,7 @@ local function of_lua_function(expression, f, sources)
   end
   local lines = lines_of(text or "")
   local line = lines[info.linedefined]
-  local block = line and block_above(lines, info.linedefined)
-  return block and with_heading(expression, line, block)
+  return line and from_source(expression, line, block_above(lines, info.linedefined))
 end
 
 -- The name a loaded ganlua module has: "ganlua.nn" for gan.nn.
@@ -114,8 +112,8 @@ local function of_definition(expression, module, name, sources)
     local lines = lines_of(text)
     for i, line in ipairs(lines) do
       if line:find("^%s*[%w_.]+%." .. name .. "%s*=") or line:find("^%s*function%s+[%w_.]+[.:]" .. name .. "%s*%(") then
-        local block = block_above(lines, i)
-        if block then return with_heading(expression, line, block) end
+        local entry = from_source(expression, line, block_above(lines, i))
+        if entry then return entry end
       end
     end
   end
@@ -126,21 +124,28 @@ local function of_module(expression, module, value, sources)
   local head = {}
   for _, line in ipairs(lines_of(text or "")) do
     if not line:find("^%-%-") then break end
-    head[#head + 1] = plain(line)
+    head[#head + 1] = line
   end
   local names = {}
   for name in pairs(value) do
     if type(name) == "string" and name:sub(1, 1) ~= "_" then names[#names + 1] = name end
   end
   table.sort(names)
-  return ("%s\n%s\n\n  %s"):format(expression, table.concat(head, "\n"), table.concat(names, " "))
+  return { heading = expression, comment = head, names = names }
+end
+
+--- The methods of tensors, by name.
+---@return table<string, function>
+function help.tensor_methods()
+  local _, methods = debug.getupvalue(debug.getmetatable(core.zeros(0)).__index, 1)
+  return methods
 end
 
 -- An engine's function: an op's line of the catalogue, or the words above.
 local function of_native(value, name)
-  if core.describe(value) then return core.describe(value) end
-  local _, methods = debug.getupvalue(debug.getmetatable(core.zeros(0)).__index, 1)
-  if value == core[name] or value == methods[name] then return native[name] end
+  local text = core.describe(value)
+  if not text and (value == core[name] or value == help.tensor_methods()[name]) then text = native[name] end
+  return text and { text = text }
 end
 
 local function evaluate(expression)
@@ -149,14 +154,14 @@ local function evaluate(expression)
   return pcall(chunk)
 end
 
---- The documentation of what an expression names. Returns nil and the reason when there is none.
+--- Where the documentation of what an expression names comes from: { text = } of the engine's functions, else
+--- { heading =, comment = its lines }, of functions with `parameters`, of modules with the sorted `names` in them.
+--- Returns nil and the reason when there is none.
 ---@param expression string e.g. "gan.loss.hinge", "t:matmul"
 ---@param sources table<string, string> the embedded modules' texts by chunk name
----@return string?
+---@return { text: string?, heading: string?, parameters: string?, comment: string[]?, names: string[]? }?
 ---@return string? reason
-function help.text(expression, sources)
-  expression = expression:match("^%s*(.-)[%s(){}]*$")
-  if expression == "" then return "?gan.loss.hinge shows the documentation of gan.loss.hinge; try ?gan" end
+function help.find(expression, sources)
   local path = expression:gsub(":", ".")
   local found, value = evaluate(path)
   if not found then return nil, tostring(value):gsub("^%?:1: ", "") end
@@ -166,20 +171,37 @@ function help.text(expression, sources)
   if module and type(value) == "table" then return of_module(expression, module, value, sources) end
 
   local owner, name = path:match("^(.*)%.([%a_][%w_]*)$")
-  local text
+  local entry
   if type(value) == "function" and debug.getinfo(value, "S").what ~= "C" then
-    text = of_lua_function(expression, value, sources)
+    entry = of_lua_function(expression, value, sources)
   end
-  if not text and type(value) == "function" and name then
-    text = of_native(value, name)
+  if not entry and type(value) == "function" and name then
+    entry = of_native(value, name)
   end
-  if not text and owner then
+  if not entry and owner then
     local _, container = evaluate(owner)
     module = module_name(container)
-    text = module and of_definition(expression, module, name, sources)
+    entry = module and of_definition(expression, module, name, sources)
   end
-  if text then return text end
+  if entry then return entry end
   return nil, ("no documentation for %s (a %s)"):format(expression, type(value))
+end
+
+--- The documentation of what an expression names, as a reader wants it. Returns nil and the reason when there is none.
+---@param expression string
+---@param sources table<string, string>
+---@return string?
+---@return string? reason
+function help.text(expression, sources)
+  expression = expression:match("^%s*(.-)[%s(){}]*$")
+  if expression == "" then return "?gan.loss.hinge shows the documentation of gan.loss.hinge; try ?gan" end
+  local entry, reason = help.find(expression, sources)
+  if not entry then return nil, reason end
+  if entry.text then return entry.text end
+  local lines = { entry.heading }
+  for _, line in ipairs(entry.comment) do lines[#lines + 1] = plain(line) end
+  if entry.names then lines[#lines + 1] = "\n  " .. table.concat(entry.names, " ") end
+  return table.concat(lines, "\n")
 end
 
 return help

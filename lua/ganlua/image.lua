@@ -38,11 +38,14 @@ function image.load(path)
   end)
 end
 
+--- A picture in memory, as gan.image.grid gives it.
 ---@class ganlua.image
 ---@field pixels any H x W x C
 local Image = {}
 Image.__index = Image
 
+--- Writes it as a PNG file.
+---@param path string
 function Image:save(path) image.save(self.pixels, path) end
 
 --- Shows it in the terminal, see image.show.

@@ -103,15 +103,15 @@ function gan.profile(f, ...)
   return require "ganlua.profile"(f, ...)
 end
 
---- Makes a training run; run:train() then runs it. See ganlua.trainer for the options.
----@param options table
+--- Makes a training run; run:train() then runs it. See ganlua.train_options.
+---@param options ganlua.train_options
 ---@return ganlua.trainer
 function gan.trainer(options)
   return require("ganlua.trainer").trainer(options)
 end
 
 --- Makes a training run, runs it, and returns it.
----@param options table
+---@param options ganlua.train_options
 ---@return ganlua.trainer
 function gan.train(options)
   return require("ganlua.trainer").train(options)

@@ -206,6 +206,7 @@ local function draw_legend(canvas, series, x, y)
   end
 end
 
+--- A plot in memory, as the functions of gan.plot give it.
 ---@class ganlua.plot
 ---@field pixels any H x W x 3
 local Plot = {}

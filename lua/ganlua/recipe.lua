@@ -11,6 +11,7 @@ local labels = require "ganlua.labels"
 local schedule = require "ganlua.schedule"
 local streams = require "ganlua.streams"
 
+--- Networks, loss and optimisers that go together, as the functions of gan.recipe give them.
 ---@class ganlua.recipe
 ---@field name string
 ---@field source string the paper

@@ -28,6 +28,7 @@ local view = require "ganlua.view"
 local watchers = require "ganlua.watchers"
 local whole = require "ganlua.whole"
 
+--- A training run, as gan.train and gan.trainer give it.
 ---@class ganlua.trainer
 ---@field generator ganlua.module
 ---@field discriminator ganlua.module

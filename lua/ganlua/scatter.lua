@@ -120,6 +120,7 @@ local function draw_legend(canvas, series, heat_name, y)
   end
 end
 
+--- Points in the plane as a picture in memory, as gan.plot.scatter gives it.
 ---@class ganlua.scatter
 ---@field pixels any H x W x 3
 local Scatter = {}

@@ -8,6 +8,10 @@ local check = require "ganlua.check"
 local core = require "ganlua.core"
 local streams = require "ganlua.streams"
 
+--- A data set, as gan.data.open gives it.
+---@class ganlua.data.source
+---@field name string
+---@field classes string[]? the names of the classes
 local Source = {}
 Source.__index = Source
 
@@ -131,6 +135,8 @@ end
 --- How far the set was read: what a checkpoint keeps.
 function Source:state() return { position = self.position } end
 
+--- Goes on where `state`, a table that state() gave, was.
+---@param state { position: integer }
 function Source:load_state(state) self.position = state.position end
 
 --- Examines the set: counts by class, sizes, the range of values, duplicates, and a grid of some examples. `print` it.

@@ -67,6 +67,7 @@ local function frames_of(given)
   return given
 end
 
+--- Pictures one after the other, as gan.image.animate gives them.
 ---@class ganlua.animation
 ---@field bytes string of the file
 ---@field count integer frames

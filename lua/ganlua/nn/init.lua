@@ -11,8 +11,11 @@ local module = require "ganlua.nn.module"
 local nn = {
   define = module.define,
   is_module = module.is,
-  init = require("ganlua.nn.initialize").schemes,
 }
+
+--- How weights begin: each of these takes a network, before or after it is built, and sets all of its weights.
+--   nn.init.normal(G, 0.02)
+nn.init = require("ganlua.nn.initialize").schemes
 
 for _, family in ipairs {
   "container", "linear", "conv", "norm", "sample_norm", "spectral_norm", "activation", "maxout", "shape", "resample",

@@ -16,6 +16,7 @@ local walk = state.walk
 
 local module = { is = state.is, stand_in = state.stand_in }
 
+--- A network or a part of one, as the constructors of gan.nn give it. It is called: y = m(x), or m(x, labels).
 ---@class ganlua.module
 ---@field kind string the layer's name, e.g. "conv2d"
 ---@field options table as check.options filled them in

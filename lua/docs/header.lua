@@ -1,0 +1,50 @@
+--- ganlua.h as a page: its comments as text, its declarations as code beneath their titles.
+
+local stubs = require "stubs"
+local text = require "text"
+
+local header = {}
+
+local function prose_of(comment)
+  local lines = {}
+  for line in (comment:gsub("^/%*%s*", ""):gsub("%s*%*/$", "") .. "\n"):gmatch "(.-)\n" do
+    lines[#lines + 1] = line:gsub("^ %* ?", "")
+  end
+  return lines
+end
+
+-- What a declaration declares: the last word before its parentheses, or the name at its end or beginning.
+local function name_of(declaration)
+  return declaration:match "GANLUA_API.-([%w_]+)%("
+    or declaration:match "}%s*([%w_]+);%s*$" or declaration:match "^typedef void ([%w_]+)%("
+end
+
+--- The page in Markdown and HTML, for LDoc.
+---@param source string the text of ganlua.h
+---@param links fun(name: string): string?
+---@return string
+function header.page(source, links)
+  local parts = { "# The C interface\n", '<div class="text">' }
+  local body = source:gsub("/%* clang%-format %a+ %*/\n", ""):gsub("#ifdef __cplusplus.-#endif\n", "")
+    :gsub("#if defined.-#endif\n", ""):gsub("#ifndef GANLUA_H\n#define GANLUA_H\n", ""):gsub("#endif%s*$", "")
+  for block in (body:gsub("%s+$", "") .. "\n\n"):gmatch "(.-)\n\n+" do
+    block = block:gsub("^%s+", "")
+    local title = block:match "^/%* %-%-%-%- (.-) %-%-%-%- %*/$"
+    local comment, code = block:match "^(/%*.-%*/)%s*(.*)$"
+    if title then
+      parts[#parts + 1] = ("</div>\n\n## %s\n\n<div class=\"text\">"):format(title)
+    else
+      code = comment and code or block
+      local name = name_of(code)
+      if name then
+        parts[#parts + 1] = ('<h3 id="%s"><code>%s</code></h3>'):format(name, text.inert(name))
+      end
+      if code ~= "" then parts[#parts + 1] = text.code(code, "c") end
+      if comment then parts[#parts + 1] = stubs.paragraphs(prose_of(comment), links) end
+    end
+  end
+  parts[#parts + 1] = "</div>"
+  return table.concat(parts, "\n") .. "\n"
+end
+
+return header
