@@ -4,6 +4,7 @@
  * 2. ganlua's own modules have another set of library tables, which no script can reach: the same functions, those of
  *    the sandbox in place of what takes long, and a few that they alone need.
  * 3. No table gets a finalizer: __gc would run where no hook looks. */
+#include <string.h>
 #include <time.h>
 
 #include <lauxlib.h>
@@ -51,17 +52,46 @@ static int protected_call(lua_State *L)
     return finish_xpcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 2, 2, finish_xpcall), 2);
 }
 
-/* setmetatable(t, metatable or nil), for ganlua's modules and under the script's. */
+/* object[key], for an object of the class in the upvalue: its methods, and not the metamethods. */
+static int find_method(lua_State *L)
+{
+    if (lua_type(L, 2) == LUA_TSTRING && strncmp(lua_tostring(L, 2), "__", 2) == 0)
+        return 0;
+    lua_settop(L, 2);
+    lua_gettable(L, lua_upvalueindex(1));
+    return 1;
+}
+
+/* A class that is its own __index would hand itself, a metatable, to whoever asks an object for "__index". */
+static void hide_class(lua_State *L, int class)
+{
+    lua_pushliteral(L, "__index");
+    lua_pushvalue(L, -1);
+    lua_rawget(L, class);
+    if (lua_rawequal(L, -1, class)) {
+        lua_pop(L, 1);
+        lua_pushvalue(L, class);
+        lua_pushcclosure(L, find_method, 1);
+        lua_rawset(L, class);
+    } else {
+        lua_pop(L, 2);
+    }
+}
+
+/* setmetatable(t, metatable or nil [, of the script]), for ganlua's modules and under the script's. */
 static int set_metatable(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_argexpected(L, lua_isnil(L, 2) || lua_istable(L, 2), 2, "nil or table");
+    bool of_script = lua_toboolean(L, 3);
     lua_settop(L, 2);
     if (lua_istable(L, 2)) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) != LUA_TNIL)
             return luaL_error(L, "setmetatable: the sandbox has no finalizers (__gc)");
         lua_pop(L, 1);
+        if (!of_script)
+            hide_class(L, 2);
     }
     lua_setmetatable(L, 1);
     return 1;

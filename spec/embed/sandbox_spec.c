@@ -315,6 +315,10 @@ static void has_what_is_on_the_list_and_nothing_else(void **state)
         {SCRIPT, "locked", "setmetatable({}, getmetatable(''))"},
         {SCRIPT, "locked", "getmetatable(require 'ganlua'.zeros(1)).__index = {}"},
         {SCRIPT, "locked", "setmetatable(require 'ganlua'.nn.relu {}, {})"},
+        {SCRIPT, "nil value", "require 'ganlua'.data.ring {}.__index.batch = print"},
+        {GANLUA_OK, "",
+         "local data = require 'ganlua'.data.ring {} assert(data.__pairs == nil and data.batch and data:batch(2)) "
+         "local C = {} C.__index = C assert(setmetatable({}, C).__index == C)"},
         {SCRIPT, "finalizers", "setmetatable({}, {__gc = " SPIN "})"},
         {SCRIPT, "read-only", "string.rep = 1"},
         {SCRIPT, "read-only", "print = 1"},
