@@ -19,6 +19,7 @@
 #include "embed/sandbox.h"
 #include "gan.h"
 #include "ganlua.h"
+#include "io/io.h"
 
 static char NO_MEMORY[] = "not enough memory";
 
@@ -35,15 +36,17 @@ static bool charge(ganlua *gl, size_t bytes)
     return charged;
 }
 
+/* What Lua adds to a string's bytes, at most. */
+enum { STRING_HEAD = 64 };
+
 /* Whether a script in the sandbox wants a string that is longer than it may be. */
-static bool is_too_long(ganlua *gl, size_t kind, size_t size)
+static bool refuse_string(ganlua *gl, size_t kind, size_t size)
 {
-    lua_Debug at;
-    if (!gl->sandbox || !gl->running || kind != LUA_TSTRING || size <= gl->longest_string + 64)
+    if (!gl->sandbox || !gl->running || kind != LUA_TSTRING || size <= STRING_HEAD)
         return false;
-    if (!ganlua_find_code(gl->running, &at) || ganlua_is_own_code(at.source))
+    if (!ganlua_is_too_long(gl->running, (double)(size - STRING_HEAD)))
         return false;
-    gl->refused = size;
+    gl->refused = true;
     ganlua_poll_soon(gl);
     return true;
 }
@@ -53,7 +56,7 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
 {
     ganlua *gl = user;
     gan_context *ctx = gl->ctx;
-    if (!block && is_too_long(gl, old_size, new_size)) /* Lua passes the kind of object there */
+    if (!block && refuse_string(gl, old_size, new_size)) /* Lua passes the kind of object there */
         return NULL;
     if (!block)
         old_size = 0;
@@ -135,13 +138,6 @@ static int fill_state(lua_State *L)
     return 0;
 }
 
-/* The longest string of a script in the sandbox: what looks at strings is not interrupted. */
-static size_t longest_string(size_t memory_limit)
-{
-    size_t least = (size_t)1 << 20, most = (size_t)16 << 20, share = memory_limit / 64;
-    return share < least ? least : share > most ? most : share;
-}
-
 ganlua *ganlua_open(const ganlua_config *given)
 {
     ganlua_config config = GANLUA_CONFIG_INIT;
@@ -160,7 +156,6 @@ ganlua *ganlua_open(const ganlua_config *given)
     gl->sandbox = config.sandbox != 0;
     if (gl->sandbox && config.memory_limit == 0)
         config.memory_limit = SANDBOX_MEMORY;
-    gl->longest_string = longest_string(config.memory_limit);
     gl->limits = (gan_limits){(double)config.instruction_limit, config.time_limit > 0 ? config.time_limit : 0};
     bool known = config.precision >= 0 && config.precision < GAN_PRECISIONS;
     gl->ctx = gan_open(&(gan_config){.threads = config.threads,
@@ -236,20 +231,15 @@ void ganlua_memory(const ganlua *gl, ganlua_memory_info *info)
     memcpy(info, &all, info->size < sizeof all ? info->size : sizeof all); /* an older program's is shorter */
 }
 
-/* luaL_loadbuffer for the sandbox; what is run tells the fingerprint of its runs. */
+/* Compiles for the sandbox; what is run tells the fingerprint of its runs. */
 static int load_text(lua_State *L, const char *text, size_t length, const char *name)
 {
-    const char *refused = ganlua_refuse_chunk(text, length, name);
-    if (refused) {
-        lua_pushstring(L, refused);
-        return LUA_ERRSYNTAX;
-    }
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_getfield(L, -1, "ganlua.settings");
     lua_pushlstring(L, text, length);
     lua_setfield(L, -2, "script");
     lua_pop(L, 2);
-    return luaL_loadbufferx(L, text, length, name, "t");
+    return ganlua_compile(L, text, length, name);
 }
 
 static int load_text_of_file(lua_State *L, const char *path)

@@ -87,7 +87,7 @@ typedef struct ganlua_config {
  * date, and `require "ganlua"`. There is no io, debug, package, dofile, loadfile or string.dump; load takes text;
  * collectgarbage only counts; __gc is refused; library tables, ganlua's too, and globals of their names are read-only, and
  * metatables are seen by who set them. Files are opened by ganlua alone, below config.folder: no "..", no absolute path,
- * no symbolic link is followed, wherever it points. Strings are 1 to 16 MB long at most (a 64th of memory_limit), chunks
+ * no symbolic link is followed, wherever it points. A string is 512 kB long at most, a chunk
  * 256 kB. The limits hold: what takes long in Lua's library is counted and looks up, kernels look at the clock between
  * pieces of work and are counted before they begin, no coroutine is unwatched, nothing that a script does catches the
  * limits' error. Lua and tensors share memory_limit, and are charged before they get memory; garbage is collected before

@@ -4,7 +4,9 @@
 
 #include "bind.h"
 
-enum { DEEPEST = 16 };
+/* Tables further in, and those met when so many entries have been seen, count as what kind they are: a table that holds
+ * itself many times would else take for ever. */
+enum { DEEPEST = 16, MOST = 1 << 18 };
 
 /* FNV-1a. */
 static uint64_t hash_bytes(const char *bytes, size_t size)
@@ -24,7 +26,7 @@ static uint64_t mix(uint64_t x)
 }
 
 /* Of the value at index. What is neither plain nor says what it is (tostring) counts as what kind it is. */
-static uint64_t digest(lua_State *L, int index, int depth)
+static uint64_t digest(lua_State *L, int index, int depth, int *left)
 {
     size_t size;
     const char *text;
@@ -53,6 +55,8 @@ static uint64_t digest(lua_State *L, int index, int depth)
         text = lua_tolstring(L, index, &size);
         return hash ^ hash_bytes(text, size);
     case LUA_TTABLE:
+        if (depth == DEEPEST || *left < 0)
+            return hash;
         luaL_checkstack(L, 4, "digest");
         if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
             lua_pop(L, 1);
@@ -61,9 +65,10 @@ static uint64_t digest(lua_State *L, int index, int depth)
             lua_pop(L, 1);
             return hash;
         }
-        for (lua_pushnil(L); depth < DEEPEST && lua_next(L, index); lua_pop(L, 1)) {
+        for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
             int top = lua_gettop(L);
-            hash += mix(digest(L, top - 1, depth + 1) * 3 + mix(digest(L, top, depth + 1)));
+            *left -= *left >= 0;
+            hash += mix(digest(L, top - 1, depth + 1, left) * 3 + mix(digest(L, top, depth + 1, left)));
         }
         return hash;
     default:
@@ -75,7 +80,8 @@ static uint64_t digest(lua_State *L, int index, int depth)
 static int push_digest(lua_State *L)
 {
     luaL_checkany(L, 1);
-    lua_pushinteger(L, (lua_Integer)digest(L, 1, 0));
+    int left = MOST;
+    lua_pushinteger(L, (lua_Integer)digest(L, 1, 0, &left));
     return 1;
 }
 

@@ -328,7 +328,7 @@ static int safetensors_encode(lua_State *L)
     lua_createtable(L, (int)(w.count < 1 << 24 ? w.count : 0), 0); /* anchors: a finalizer may empty the table */
     int anchors = lua_gettop(L);
     int64_t i = 0;
-    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), i++) {
+    for (lua_pushnil(L); i < w.count && lua_next(L, 1); lua_pop(L, 1), i++) {
         if (lua_type(L, -2) != LUA_TSTRING)
             ganlua_error_at_user(L, "save: names must be strings, got a %s", luaL_typename(L, -2));
         w.tensors[i].name = lua_tostring(L, -2);
@@ -336,6 +336,7 @@ static int safetensors_encode(lua_State *L)
         lua_pushvalue(L, -1);
         lua_rawseti(L, anchors, i + 1);
     }
+    w.count = i; /* garbage was collected since they were counted: weak tables lose some then */
     i = 0;
     for (lua_pushnil(L); w.metadata_count && lua_next(L, 2); lua_pop(L, 1), i++) {
         if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)

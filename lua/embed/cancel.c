@@ -50,8 +50,10 @@ static void end_call(lua_State *L, lua_Debug *at, double work)
     char text[GAN_LIMIT_TEXT];
     gan_limit_text(gl->ctx, text, sizeof text);
     if (at->currentline > 0)
-        luaL_error(L, "%s:%d: %s", at->short_src, at->currentline, text);
-    luaL_error(L, "%s", text);
+        lua_pushfstring(L, "%s:%d: %s", at->short_src, at->currentline, text);
+    else
+        lua_pushstring(L, text);
+    lua_error(L);
 }
 
 void ganlua_poll(lua_State *L, lua_Debug *at)
@@ -94,7 +96,7 @@ void ganlua_watch(ganlua *gl)
 {
     gl->spared = 0;
     gl->closing = 0;
-    gl->refused = 0;
+    gl->refused = false;
     gl->running = gl->L;
     gan_hold_cancel(gl->ctx, false); /* a coroutine that nobody resumes may have left it */
     gan_limit(gl->ctx, gl->limits);

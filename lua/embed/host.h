@@ -33,10 +33,9 @@ struct ganlua {
     double spared; /* instructions that ganlua's own modules got after the end of the call, to put things in order */
     gan_limits limits; /* of a call */
     bool sandbox;
-    size_t longest_string; /* that a script may make; ganlua's own modules may make longer ones */
-    size_t refused;        /* bytes of the last string that was longer; 0: none in this call */
-    int closing;           /* coroutines that are being closed inside each other */
-    lua_State *running;    /* inside a call: the coroutine that runs, as far as is known */
+    bool refused;       /* in this call: a string that was too long */
+    int closing;        /* coroutines that are being closed inside each other */
+    lua_State *running; /* inside a call: the coroutine that runs, as far as is known */
 };
 
 static inline ganlua *ganlua_of(lua_State *L)

@@ -13,80 +13,6 @@
 #include "embed/host.h"
 #include "embed/sandbox.h"
 
-/* ---- Chunks ---- */
-
-/* Lua's compiler looks through all labels at each label, and through all breaks of a loop at its end. */
-enum { MOST_LABELS = 2000 };
-
-const char *ganlua_refuse_chunk(const char *text, size_t length, const char *name)
-{
-    if (length > 0 && *text == *LUA_SIGNATURE)
-        return "attempt to load a binary chunk: the sandbox takes text only";
-    if (length > SANDBOX_CHUNK)
-        return "the chunk is too long: the sandbox takes 256 kB";
-    int labels = 0;
-    for (const char *at = text; (at = memmem(at, (size_t)(text + length - at), "::", 2)); at += 2)
-        labels++;
-    if (labels > MOST_LABELS)
-        return "the chunk has too many labels for the sandbox";
-    if (ganlua_is_own_code(name))
-        return "only ganlua's own modules are called @ganlua/ in the sandbox";
-    return NULL;
-}
-
-/* Leaves the text that a function gives in pieces, until nil or "", on the top of the stack. */
-static void gather(lua_State *L)
-{
-    luaL_Buffer text;
-    luaL_buffinit(L, &text);
-    for (;;) {
-        ganlua_spend(L, 1);
-        lua_pushvalue(L, 1);
-        lua_call(L, 0, 1);
-        size_t length = lua_isstring(L, -1) ? lua_rawlen(L, -1) : 0;
-        if (!lua_isnil(L, -1) && !lua_isstring(L, -1))
-            luaL_error(L, "reader function must return a string");
-        if (luaL_bufflen(&text) > SANDBOX_CHUNK)
-            length = 0; /* which is refused soon */
-        if (length == 0)
-            break;
-        luaL_addvalue(&text);
-    }
-    lua_pop(L, 1);
-    luaL_pushresult(&text);
-}
-
-/* load(chunk [, name [, mode [, environment]]]) -> function; or nil, why not */
-static int load(lua_State *L)
-{
-    bool has_environment = lua_gettop(L) >= 4;
-    lua_settop(L, 4);
-    if (lua_type(L, 1) != LUA_TSTRING) {
-        luaL_checktype(L, 1, LUA_TFUNCTION);
-        gather(L);
-    } else {
-        lua_pushvalue(L, 1);
-    }
-    size_t length;
-    const char *text = lua_tolstring(L, -1, &length);
-    const char *name = luaL_optstring(L, 2, lua_type(L, 1) == LUA_TSTRING ? text : "=(load)");
-    const char *refused = ganlua_refuse_chunk(text, length, name);
-    ganlua_spend(L, 8 * (double)length);
-    if (!refused && luaL_loadbufferx(L, text, length, name, luaL_optstring(L, 3, "t")) == LUA_OK) {
-        if (has_environment) {
-            lua_pushvalue(L, 4);
-            if (!lua_setupvalue(L, -2, 1))
-                lua_pop(L, 1);
-        }
-        return 1;
-    }
-    if (refused)
-        lua_pushstring(L, refused);
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-}
-
 /* ---- Functions of Lua's base ---- */
 
 /* A message handler that calls the one in its upvalue, except for the error that ends the call: that one comes from
@@ -126,17 +52,46 @@ static int protected_call(lua_State *L)
     return finish_xpcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 2, 2, finish_xpcall), 2);
 }
 
-/* setmetatable(t, metatable or nil), for ganlua's modules and under the script's. */
+/* object[key], for an object of the class in the upvalue: its methods, and not the metamethods. */
+static int find_method(lua_State *L)
+{
+    if (lua_type(L, 2) == LUA_TSTRING && strncmp(lua_tostring(L, 2), "__", 2) == 0)
+        return 0;
+    lua_settop(L, 2);
+    lua_gettable(L, lua_upvalueindex(1));
+    return 1;
+}
+
+/* A class that is its own __index would hand itself, a metatable, to whoever asks an object for "__index". */
+static void hide_class(lua_State *L, int class)
+{
+    lua_pushliteral(L, "__index");
+    lua_pushvalue(L, -1);
+    lua_rawget(L, class);
+    if (lua_rawequal(L, -1, class)) {
+        lua_pop(L, 1);
+        lua_pushvalue(L, class);
+        lua_pushcclosure(L, find_method, 1);
+        lua_rawset(L, class);
+    } else {
+        lua_pop(L, 2);
+    }
+}
+
+/* setmetatable(t, metatable or nil [, of the script]), for ganlua's modules and under the script's. */
 static int set_metatable(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_argexpected(L, lua_isnil(L, 2) || lua_istable(L, 2), 2, "nil or table");
+    bool of_script = lua_toboolean(L, 3);
     lua_settop(L, 2);
     if (lua_istable(L, 2)) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) != LUA_TNIL)
             return luaL_error(L, "setmetatable: the sandbox has no finalizers (__gc)");
         lua_pop(L, 1);
+        if (!of_script)
+            hide_class(L, 2);
     }
     lua_setmetatable(L, 1);
     return 1;
@@ -184,6 +139,7 @@ static void add_utf8(lua_State *L)
     ganlua_count_argument(L, "len");
     ganlua_count_argument(L, "offset");
     ganlua_count_results(L, "codepoint");
+    ganlua_count_codes(L);
 }
 
 static void add_os(lua_State *L)
@@ -201,7 +157,7 @@ static void push_own_environment(lua_State *L)
     static const char *const debug[] = {"getinfo", "getmetatable", "getupvalue", "traceback", NULL};
     static const char *const package[] = {"loaded", NULL};
     static const luaL_Reg functions[] = {
-        {"load", load}, {"xpcall", protected_call}, {"setmetatable", set_metatable}, {NULL, NULL}};
+        {"load", ganlua_sandbox_load}, {"xpcall", protected_call}, {"setmetatable", set_metatable}, {NULL, NULL}};
     push_copy(L, "_G", base);
     luaL_setfuncs(L, functions, 0);
     ganlua_count_argument(L, "tonumber");

@@ -28,6 +28,12 @@ static int count_results(lua_State *L)
     return results;
 }
 
+bool ganlua_is_too_long(lua_State *L, double bytes)
+{
+    lua_Debug at;
+    return bytes > SANDBOX_STRING && ganlua_find_code(L, &at) && !ganlua_is_own_code(at.source);
+}
+
 static void wrap(lua_State *L, const char *name, lua_CFunction by)
 {
     lua_getfield(L, -1, name);
@@ -54,9 +60,8 @@ static int rep(lua_State *L)
     lua_Integer times = luaL_checkinteger(L, 2);
     luaL_optlstring(L, 3, "", &between);
     double bytes = times > 0 ? ((double)length + (double)between) * (double)times : 0;
-    if (bytes - (double)between > (double)ganlua_of(L)->longest_string)
-        return luaL_error(L, "rep: the string would have %f bytes, the sandbox allows %I", bytes,
-                          (LUAI_UACINT)ganlua_of(L)->longest_string);
+    if (ganlua_is_too_long(L, bytes - (double)between))
+        return luaL_error(L, "rep: the string would have %f bytes, the sandbox allows %d", bytes, SANDBOX_STRING);
     if (bytes == 0) {
         lua_pushliteral(L, "");
         return 1;
@@ -76,19 +81,58 @@ static int pack(lua_State *L)
             number = number * 10 + (*format - '0');
         wanted += number;
     }
-    if (wanted > (double)ganlua_of(L)->longest_string)
-        return luaL_error(L, "pack: the format makes more than the %I bytes that the sandbox allows",
-                          (LUAI_UACINT)ganlua_of(L)->longest_string);
+    if (ganlua_is_too_long(L, wanted))
+        return luaL_error(L, "pack: the format makes more than the %d bytes that the sandbox allows", SANDBOX_STRING);
     ganlua_spend(L, wanted / BYTES);
     return count_argument(L);
 }
 
+/* format(format, ...): "%q" makes four bytes of one, one at a time. */
+static int format(lua_State *L)
+{
+    double bytes = 0;
+    for (int i = lua_gettop(L); i > 0; i--)
+        bytes += lua_type(L, i) == LUA_TSTRING ? (double)lua_rawlen(L, i) : 0;
+    if (ganlua_is_too_long(L, bytes))
+        return luaL_error(L, "format: the strings have %f bytes, the sandbox allows %d", bytes, SANDBOX_STRING);
+    ganlua_spend(L, 1 + bytes);
+    return original(L);
+}
+
+/* What utf8.codes iterates with, (s, place): first passes over what continues a character, however much that is. */
+static int next_code(lua_State *L)
+{
+    size_t length;
+    const char *s = luaL_checklstring(L, 1, &length);
+    lua_Integer place = luaL_checkinteger(L, 2);
+    size_t begin = place < 0 || (lua_Unsigned)place > length ? length : (size_t)place, end = begin;
+    while (end < length && (s[end] & 0xC0) == 0x80)
+        end++;
+    ganlua_spend(L, 1 + (double)(end - begin) / BYTES);
+    return original(L);
+}
+
+static int codes(lua_State *L)
+{
+    count_argument(L); /* iterator, s, 0 */
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, next_code, 1);
+    lua_replace(L, -4);
+    return 3;
+}
+
+void ganlua_count_codes(lua_State *L)
+{
+    wrap(L, "codes", codes);
+}
+
 void ganlua_add_strings(lua_State *L)
 {
-    static const char *const by_argument[] = {"lower", "upper", "reverse", "format", "unpack", "packsize"};
+    static const char *const by_argument[] = {"lower", "upper", "reverse", "unpack", "packsize"};
     for (size_t i = 0; i < sizeof by_argument / sizeof by_argument[0]; i++)
         ganlua_count_argument(L, by_argument[i]);
     ganlua_count_results(L, "byte");
     wrap(L, "rep", rep);
     wrap(L, "pack", pack);
+    wrap(L, "format", format);
 }

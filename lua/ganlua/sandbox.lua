@@ -49,7 +49,7 @@ local function set_metatable(t, metatable)
     check.fail("setmetatable: the sandbox has no finalizers (__gc)")
   end
   if metatable then own[metatable] = true end
-  return setmetatable(t, metatable)
+  return setmetatable(t, metatable, true)
 end
 
 ---- Read-only tables ------------------------------------------------------------------------------------------------

@@ -108,6 +108,19 @@ describe("gan.save", function()
     assert.same(layer.weight:totable(), other.weight:totable())
   end)
 
+  it("saves what the collector leaves of a weak table", function()
+    local path = os.tmpname()
+    collectgarbage "generational" -- collects while the names are gathered
+    local weak = setmetatable({}, { __mode = "v" })
+    for i = 1, 20000 do weak["t" .. i] = gan.zeros(1) end
+    weak.kept = gan.ones(2)
+    local kept = weak.kept
+    gan.save(path, weak)
+    collectgarbage "incremental"
+    assert.equal(kept:sum():item(), gan.load(path).kept:sum():item())
+    os.remove(path)
+  end)
+
   it("refuses what are not tensors by name", function()
     assert.error_matches(function() gan.save("x", { a = 3 }) end, "save: wanted a table {name = tensor}, got 3 at a")
     assert.error_matches(function() gan.save("x", gan.zeros(1)) end, "save: wanted a table")
