@@ -1,6 +1,7 @@
 -- What a live view costs: dcgan28's moves with two viewers and without a view, in turns within one run, so that whatever
 -- else the machine does meets both alike; then a storm of connections. `./dev view-load [--set turns=40]`.
 
+io.stdout:setvbuf "line"
 local gan = require "ganlua"
 local core = require "ganlua.core"
 local server = require "ganlua.view.server"
