@@ -1,5 +1,5 @@
--- What a live view costs: dcgan28's moves with two viewers and without a view, in turns within one run, so that whatever
--- else the machine does meets both alike; then a storm of connections. `./dev view-load [--set turns=40]`.
+-- What a live view costs: dcgan28's moves with two viewers and without a view, in turns within one run, so that what
+-- else the machine does meets both alike; then a storm of connections. `./dev view-load --set turns=40`.
 
 io.stdout:setvbuf "line"
 local gan = require "ganlua"
@@ -9,7 +9,7 @@ local serving = require "ganlua.view.serving"
 local watchers = require "ganlua.watchers"
 local nn = gan.nn
 
-local turns, moves_each = gan.setting("turns", 40), 10
+local turns, iterations = gan.setting("turns", 40), gan.setting("iterations", 10)
 local program = assert(os.getenv "GANLUA_VIEWERS", "run it by ./dev view-load")
 
 local G = nn.sequential {
@@ -39,12 +39,12 @@ end
 local run
 local function play(game, list)
   local began = core.monotonic()
-  for _ = 1, moves_each do
+  for _ = 1, iterations do
     game:discriminator()
     game:generator()
     game:next()
   end
-  if list then list[#list + 1] = (core.monotonic() - began) / moves_each end
+  if list then list[#list + 1] = (core.monotonic() - began) / iterations end
 end
 
 local function spawn(...)

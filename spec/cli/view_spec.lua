@@ -14,8 +14,8 @@ gan.train {
 }
 ]]
 
--- bash functions: `link` waits for the port that the program says, `ask METHOD PATH MORE BODY` is a request, `until_there
--- TEXT COMMAND` repeats a command until what it prints holds the text.
+-- bash functions: `link` waits for the port that the program says, `ask METHOD PATH MORE BODY` is a request,
+-- `until_there TEXT COMMAND` repeats a command until what it prints holds the text.
 local helpers = [[
 link() {
   until port=$(sed -n 's|.*view: http://127.0.0.1:\([0-9]*\)/.*|\1|p' out | head -n 1); [ -n "$port" ]; do
