@@ -323,7 +323,7 @@ static int let_in(view_server *s, connection *c, const request *r)
     return 303;
 }
 
-/* A request: whose it may not be, then what it wants. What is no HTTP at all is answered by civetweb. */
+/* A request: whose it may not be, then what it wants. */
 static int handle(connection *c, void *user)
 {
     view_server *s = user;
@@ -352,6 +352,15 @@ static int keep_silent(const connection *c, const char *message)
     return 1;
 }
 
+/* What is no HTTP gets no answer. */
+static int say_nothing(connection *c, int status, const char *message)
+{
+    (void)c;
+    (void)status;
+    (void)message;
+    return 0;
+}
+
 /* Starts civetweb at one port. It ignores SIGPIPE for the whole process, which is put back: in its threads, which alone
  * write to sockets, all signals are blocked. */
 static struct mg_context *start(view_server *s, const char *host, int port)
@@ -376,7 +385,7 @@ static struct mg_context *start(view_server *s, const char *host, int port)
                              "enable_auth_domain_check",
                              "no",
                              NULL};
-    struct mg_callbacks callbacks = {.log_message = keep_silent, .log_access = keep_silent};
+    struct mg_callbacks callbacks = {.log_message = keep_silent, .http_error = say_nothing};
     struct sigaction pipe;
     sigset_t all, before;
     sigfillset(&all);

@@ -105,7 +105,10 @@ local opened
 ---@return boolean new
 function serving.open(options)
   if opened then return opened, false end
-  if not core.view_open then check.fail("view: the sandbox opens no port by itself: ganlua --view does") end
+  local settings = package.loaded["ganlua.settings"]
+  if core.sandboxed and not settings.view then
+    check.fail("view: the sandbox opens no port by itself: ganlua --view does")
+  end
   local view = core.view_open {
     host = options.host, token = options.token, port = options.port or serving.port, tries = options.port and 1 or 32,
   }
