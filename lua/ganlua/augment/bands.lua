@@ -1,8 +1,8 @@
 --- Makes bands of frequencies of pictures stronger or weaker (Karras 2020, Training generative adversarial networks
--- with limited data, appendix B.6). The bands are octaves: 0 to pi/8, to pi/4, to pi/2, to pi, along the rows and then along
--- the columns. They come from the wavelet sym2: its lowpass, run forwards and backwards, lets L(w) = 1/2 + 9/16 cos w -
--- 1/16 cos 3w through, what is left is the highest band, and L is divided again, with w doubled. So the bands add up to
--- the picture. It is mirrored at its edges, and all is linear in the pixels: products with matrices.
+-- with limited data, appendix B.6). The bands are octaves: 0 to pi/8, to pi/4, to pi/2, to pi, along the rows and then
+-- along the columns. They come from the wavelet sym2: its lowpass, run forwards and backwards, lets L(w) = 1/2 + 9/16
+-- cos w - 1/16 cos 3w through, what is left is the highest band, and L is divided again, with w doubled. So the bands
+-- add up to the picture. It is mirrored at its edges, and all is linear in the pixels: products with matrices.
 
 local core = require "ganlua.core"
 
