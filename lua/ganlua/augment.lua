@@ -67,11 +67,12 @@ function augment.diffaugment(options)
   return setmetatable({ name = "diffaugment", options = o, change = change }, Augmentation)
 end
 
---- ada{target=0.6, every=4, speed=500, p=0, blit=true, geometric=true, color=true, noise=false, cutout=false}: each
--- change is made with a probability that follows the discriminator: it starts at p, and every 4 moves it goes up where
--- the mean sign of its scores of real samples is above `target` (a sign of learning by heart), else down; so fast that
--- it would take `speed` thousand real pictures from 0 to 1; 0: it stays at p. blit: flips, quarter turns, whole pixels;
--- geometric: sizes, turns, stretching; color: brightness, contrast, hue, saturation; noise; cutout: half of each side.
+--- ada{target=0.6, every=4, speed=500, p=0, blit=true, geometric=true, color=true, filter=false, noise=false,
+-- cutout=false}: each change is made with a probability that follows the discriminator: it starts at p, and every 4
+-- moves it goes up where the mean sign of its scores of real samples is above `target` (a sign of learning by heart),
+-- else down; so fast that it would take `speed` thousand real pictures from 0 to 1; 0: it stays at p. blit: flips,
+-- quarter turns, whole pixels; geometric: sizes, turns, stretching; color: brightness, contrast, hue, saturation;
+-- filter: octaves of frequencies, stronger or weaker; noise; cutout: half of each side.
 -- A discriminator's move returns the probability as `augment`, metrics.jsonl has it too. Karras 2020 (StyleGAN2-ADA).
 ---@param options? table
 ---@return ganlua.augmentation
@@ -80,7 +81,7 @@ function augment.ada(options)
   local o = check.options("augment.ada", options, {
     target = { type = "number", min = -1, max = 1, default = 0.6 }, every = { type = "integer", min = 1, default = 4 },
     speed = { type = "number", min = 0, default = 500 }, p = { type = "number", min = 0, max = 1, default = 0 },
-    blit = flag, geometric = flag, color = flag, noise = off, cutout = off,
+    blit = flag, geometric = flag, color = flag, filter = off, noise = off, cutout = off,
   })
   return setmetatable({
     name = "ada", options = o, change = require "ganlua.augment.ada",

@@ -2,6 +2,7 @@
 
 local gan = require "ganlua"
 local core = require "ganlua.core"
+local bands = require "ganlua.augment.bands"
 local warp = require "ganlua.augment.warp"
 local nn, augment = gan.nn, gan.augment
 
@@ -148,6 +149,43 @@ describe("an affine map of pictures", function()
   end)
 end)
 
+describe("the bands of a picture", function()
+  -- What the wavelet's lowpass lets through of a frequency, and the bands that it is divided into.
+  local function low(w) return 0.5 + 9 / 16 * math.cos(w) - 1 / 16 * math.cos(3 * w) end
+  local function through(gains, w)
+    local shares = { low(w) * low(2 * w) * low(4 * w), low(w) * low(2 * w) * (1 - low(4 * w)),
+      low(w) * (1 - low(2 * w)), 1 - low(w) }
+    local sum = 0
+    for band, share in ipairs(shares) do sum = sum + share * gains[band] end
+    return sum
+  end
+
+  it("add up to it", function()
+    local x = gan.randn(2, 5, 40, 3)
+    near(x, bands.amplify(x, { { 1, 1, 1, 1 }, { 1, 1, 1, 1 } }), 1e-5)
+  end)
+
+  it("are octaves: a wave keeps its shape, up to the edges, and gets its frequency's gain", function()
+    local gains = { { 0.5, 3, -1, 2 }, { 2, 0, 1, 0.25 } }
+    for _, size in ipairs { { 12, 9 }, { 64, 32 } } do
+      local height, width = table.unpack(size)
+      local rows, columns = gan.arange(0, height, 1) + 0.5, gan.arange(0, width, 1) + 0.5
+      for _, wave in ipairs { { 0, 0 }, { 1, 0 }, { 0, 1 }, { 3, 5 }, { height - 1, width - 1 }, { 7, 2 } } do
+        local down, across = math.pi * wave[1] / height, math.pi * wave[2] / width
+        local x = (rows * down):cos():reshape(1, height, 1, 1) * (columns * across):cos():reshape(1, 1, width, 1)
+        x = x:expand { 2, height, width, 1 }
+        local y = bands.amplify(x, gains)
+        for i = 1, 2 do near(x[i] * (through(gains[i], down) * through(gains[i], across)), y[i], 3e-5) end
+      end
+    end
+  end)
+
+  it("lets gradients through: it is its own transpose", function()
+    local x, w, gains = gan.randn(2, 6, 7, 2), gan.randn(2, 6, 7, 2), { { 1, 2, 3, 4 }, { 4, 1, 0, 1 } }
+    near(bands.amplify(w, gains), gan.grad((bands.amplify(x, gains) * w):sum(), { x })[1], 1e-4)
+  end)
+end)
+
 describe("ada", function()
   local function only(kind, more)
     local options = { blit = false, geometric = false, color = false, p = 1 }
@@ -206,6 +244,34 @@ describe("ada", function()
     local grey = only "color"(gan.tensor { 0, 1 }:reshape(1, 1, 2, 1):index(1, gan.ones(50))):reshape(50, 2)
     assert.is_true((grey:narrow(2, 2, 1) - grey:narrow(2, 1, 1)):abs():min():item() > 0.1)
     refuses("'color' wants 1 or 3 channels, got 1x2x2x4", only "color", gan.zeros(1, 2, 2, 4))
+  end)
+
+  it("makes bands stronger and weaker, with the power that is expected kept", function()
+    local n = 2000
+    local y = only("filter", { p = 0.3 })(gan.ones(n, 4, 4, 1)) -- even pictures are the lowest band's
+    assert.is_near(0.7 ^ 4, (y:reshape(n, 16):narrow(2, 1, 1) - 1):abs():lt(1e-5):mean():item(), 0.04)
+    -- With p = 1 the gain is the product over bands of g_1 / sqrt(1 + (g_k^2 - 1) share_k).
+    local start = core.get_random()
+    local x = gan.randn(3, 8, 8, 3)
+    core.set_random(start)
+    local changed = only "filter"(x)
+    core.set_random(start)
+    local amounts = {}
+    for band = 1, 4 do
+      gan.rand(3)
+      amounts[band] = gan.randn(3):totable()
+    end
+    local gains = {}
+    for i = 1, 3 do
+      local power = 1
+      gains[i] = {}
+      for band = 1, 4 do
+        gains[i][band] = 2 ^ amounts[band][i]
+        power = power * (1 + (gains[i][band] ^ 2 - 1) * (band == 1 and 10 or 1) / 13)
+      end
+      for band = 1, 4 do gains[i][band] = gains[i][band] / power ^ 0.5 end
+    end
+    near(bands.amplify(x, gains), changed, 1e-4)
   end)
 
   it("adds noise and cuts out half of each side", function()

@@ -292,11 +292,11 @@ describe("a run's waiting for data", function()
     local now, clock = 100, core.monotonic
     local _ <close> = setmetatable({}, { __close = function() core.monotonic = clock end })
     core.monotonic = function() return now end
-    local function run(read, other)
+    local function run(reading, other)
       local data = {
         size = function() return 100 end, shape = function() return { 2 } end,
         batch = function(_, n)
-          now = now + read
+          now = now + reading
           return core.zeros(n, 2)
         end,
       }

@@ -1,8 +1,9 @@
 --- ADA's changes of pictures (Karras 2020, Training generative adversarial networks with limited data, appendix B):
 -- each is made with probability p, each picture in its own way. What the pipeline of the paper does in one wavelet
--- filter is one bilinear interpolation here, and its image-space filter is left out.
+-- filter, moving pixels, is one bilinear interpolation here.
 
 local check = require "ganlua.check"
+local bands = require "ganlua.augment.bands"
 local core = require "ganlua.core"
 local warp = require "ganlua.augment.warp"
 
@@ -140,6 +141,29 @@ local function recoloured(x, p)
   return (y + core.tensor(shifts):reshape(n, 1, channels)):reshape(n, height, width, channels)
 end
 
+---- Frequencies ------------------------------------------------------------------------------------------------------
+
+-- The power that is expected in each band of pictures, whose sum stays as it is.
+local expected <const> = { 10 / 13, 1 / 13, 1 / 13, 1 / 13 }
+
+-- One band after the other is made stronger or weaker, and all of them so that the expected power stays.
+local function filtered(x, p)
+  local n, gains, any = #x, {}, false
+  for i = 1, n do gains[i] = { 1, 1, 1, 1 } end
+  for band = 1, bands.count do
+    local there, amount = happens(n, p), normal(n)
+    for i = 1, n do
+      if there[i] then
+        local gain = 2 ^ amount[i]
+        local power = 1 + expected[band] * (gain * gain - 1)
+        any = true
+        for k = 1, bands.count do gains[i][k] = gains[i][k] * (k == band and gain or 1) / math.sqrt(power) end
+      end
+    end
+  end
+  return any and bands.amplify(x, gains) or x
+end
+
 ---- Corruptions ------------------------------------------------------------------------------------------------------
 
 local function noisy(x, p)
@@ -161,13 +185,14 @@ end
 
 --- Changes pictures with probability p.
 ---@param x ganlua.tensor N x H x W x C
----@param o { blit: boolean, geometric: boolean, color: boolean, noise: boolean, cutout: boolean }
+---@param o { blit: boolean, geometric: boolean, color: boolean, filter: boolean, noise: boolean, cutout: boolean }
 ---@param p number
 ---@return ganlua.tensor
 return function(x, o, p)
   if p == 0 then return x end
   if o.blit or o.geometric then x = moved(x, o, p) end
   if o.color then x = recoloured(x, p) end
+  if o.filter then x = filtered(x, p) end
   if o.noise then x = noisy(x, p) end
   if o.cutout then x = cut(x, p) end
   return x
