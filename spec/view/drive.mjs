@@ -18,6 +18,7 @@ const browser = await chromium.launch({
 
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: false, ...options });
+  context.setDefaultTimeout(120000); // a busy machine is slow
   const page = await context.newPage();
   page.on("pageerror", (error) => seen.problems.push(String(error)));
   page.on("console", (message) => { if (message.type() === "error") seen.problems.push(message.text()); });
@@ -37,7 +38,7 @@ const lossPixels = "#chart-losses canvas";
 // Waits until a canvas shows something else.
 async function changes(page, id) {
   const before = await pixels(page, id);
-  await page.waitForFunction(([which, old]) => document.querySelector(which).toDataURL() !== old, [id, before]);
+  await page.waitForFunction(([which, old]) => document.querySelector(which).toDataURL() !== old, [id, before], { polling: 200 });
   return true;
 }
 

@@ -127,20 +127,24 @@ function begin(viewer) {
   tell("status", status(), to);
 }
 
+// So many moves, told in one event each as the real server does.
 function play(count) {
+  const first = moves + 1, from = iteration + 1;
+  let kinds = "";
   for (let i = 0; i < count; i++) {
     moves += 1;
-    const kinds = moves % 2 ? "d" : "g";
-    tell("moves", { run: runs[0], first: moves, kinds, losses: [1] });
-    if (kinds === "g") {
-      iteration += 1;
-      past.push(metrics(runs[0], iteration, iteration, 1));
-      tell("metrics", past[past.length - 1]);
-      if (kind === "image" && iteration % 50 === 0) {
-        pictures.push(iteration);
-        tell("samples", { run: runs[0], iteration });
-      }
+    kinds += moves % 2 ? "d" : "g";
+    if (moves % 2) continue;
+    iteration += 1;
+    if (kind === "image" && iteration % 50 === 0) {
+      pictures.push(iteration);
+      tell("samples", { run: runs[0], iteration });
     }
+  }
+  tell("moves", { run: runs[0], first, kinds, losses: [...kinds].map(() => 1) });
+  if (iteration >= from) {
+    past.push(metrics(runs[0], from, iteration, 1));
+    tell("metrics", past[past.length - 1]);
   }
   tell("histogram", histogram());
   if (kind === "points") tell("points", points());
@@ -149,7 +153,7 @@ function play(count) {
 
 if (finished) for (let at = 200; at <= 2000; at += 200) pictures.push(at);
 if (finished) iteration = 2000;
-else setInterval(() => { if (state === "running") play(20); }, 100);
+else setInterval(() => { if (state === "running") play(50); }, 250);
 
 function obey(asked) {
   const does = {
