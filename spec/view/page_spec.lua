@@ -16,12 +16,17 @@ end
 local folder = shell.folder()
 teardown(function() shell.remove(folder) end)
 
--- Starts a server that says its address on a line, calls f(address), and ends the server by closing its input.
+local function absolute(path)
+  return path:match "^/" and path or os.getenv "PWD" .. "/" .. path
+end
+
+-- Starts a server that says its address on a line, calls f(address), and ends the server.
 local function serving(words, f)
   local said = folder .. "/said"
   shell.write(said, "")
   for i, word in ipairs(words) do words[i] = shell.quote(word) end
-  local server = assert(io.popen(("exec %s >%s 2>&1"):format(table.concat(words, " "), shell.quote(said)), "w"))
+  os.execute(("cd %s && { %s >said 2>&1 </dev/null & echo $! >pid; }"):format(shell.quote(folder),
+    table.concat(words, " ")))
   local address
   for _ = 1, 600 do
     address = shell.read(said):match "http://127%.0%.0%.1:%d+/"
@@ -29,19 +34,20 @@ local function serving(words, f)
     os.execute "sleep 0.1"
   end
   local fine, problem = pcall(f, assert(address, shell.read(said)))
-  server:close()
+  os.execute("kill -9 " .. shell.read(folder .. "/pid"))
   assert(fine, problem)
 end
 
 -- What the drive has seen.
 local function driven(address, what)
-  local got = shell.run({ "node", here .. "drive.mjs", address, what, os.getenv "GANLUA_SCREENSHOTS" }, { timeout = 900 })
+  local words = { "node", here .. "drive.mjs", address, what, os.getenv "GANLUA_SCREENSHOTS" }
+  local got = shell.run(words, { timeout = 900 })
   assert(got.code == 0, got.err)
   return core.json_decode(got.out)
 end
 
 local function fake(kind, f)
-  serving({ "node", here .. "fake.mjs", here .. "../../lua/view/page", "0", kind }, f)
+  serving({ "node", absolute(here .. "fake.mjs"), absolute(here .. "../../lua/view/page"), "0", kind }, f)
 end
 
 -- What every page must keep to.
@@ -92,12 +98,11 @@ describe("the live view's page", function()
   end)
 
   it_seen("shows a training of ganlua's, while it goes on", function()
-    local script = here .. "../../examples/ring.lua"
-    serving({ "timeout", "900", shell.ganlua, "--view=0", "--set", "quiet=true", "--set", "iterations=1000000", script },
-      function(address)
-        local seen = driven(address, "watch")
-        is_watched(seen)
-        assert(seen.plane and seen.points_move)
-      end)
+    local script = absolute(here .. "../../examples/ring.lua")
+    serving({ shell.ganlua, "--view=0", "--set", "iterations=1000000", script }, function(address)
+      local seen = driven(address, "watch")
+      is_watched(seen)
+      assert(seen.plane and seen.points_move)
+    end)
   end)
 end)

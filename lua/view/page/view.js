@@ -106,7 +106,9 @@ function showState(state) {
 }
 
 for (const name of ["pause", "step", "resume"]) {
-  find(name).addEventListener("click", () => command({ do: name }).then(() => note(""), (error) => note(error.message)));
+  find(name).addEventListener("click", () => {
+    command({ do: name }).then(() => note(""), (error) => note(error.message));
+  });
 }
 
 const reasons = {
