@@ -1,6 +1,6 @@
 // Looks at a live view as a person would, in Chromium without a window, and prints what was seen as JSON.
 // Usage: node drive.mjs ADDRESS watch|look [FOLDER]: `watch` drives a run that goes on, `look` only looks. With FOLDER,
-// screenshots in both widths and both colour schemes are left there. GANLUA_NODE_MODULES names the folder that holds
+// screenshots in both widths and both colour schemes are left there. ADDRESS picture FILE takes one of the page's top. GANLUA_NODE_MODULES names the folder that holds
 // playwright-core and axe-core, CHROMIUM the browser's program.
 
 import { createRequire } from "node:module";
@@ -143,6 +143,13 @@ async function look() {
   await page.context().close();
 }
 
+if (what === "picture") {
+  const page = await open();
+  await page.waitForTimeout(1500);
+  await page.screenshot({ path: folder });
+  await browser.close();
+  process.exit();
+}
 if (what === "watch") await watch(); else await look();
 const narrow = await open({ viewport: { width: 390, height: 800 } });
 seen.narrow = await narrow.evaluate(() => document.documentElement.scrollWidth - innerWidth);
