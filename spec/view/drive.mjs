@@ -144,7 +144,7 @@ async function look() {
 }
 
 if (what === "picture") {
-  const page = await open();
+  const page = await open({ viewport: { width: 1000, height: 640 } });
   await page.waitForTimeout(1500);
   await page.screenshot({ path: folder });
   await browser.close();
