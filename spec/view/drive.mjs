@@ -1,6 +1,6 @@
 // Looks at a live view as a person would, in Chromium without a window, and prints what was seen as JSON.
 // Usage: node drive.mjs ADDRESS watch|look [FOLDER]: `watch` drives a run that goes on, `look` only looks. With FOLDER,
-// screenshots in both widths and both colour schemes are left there. GANLUA_NODE_MODULES names the folder that holds
+// screenshots in both widths and both colour schemes are left there. ADDRESS picture FILE takes one of the page's top. GANLUA_NODE_MODULES names the folder that holds
 // playwright-core and axe-core, CHROMIUM the browser's program.
 
 import { createRequire } from "node:module";
@@ -18,6 +18,7 @@ const browser = await chromium.launch({
 
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: false, ...options });
+  context.setDefaultTimeout(120000); // a busy machine is slow
   const page = await context.newPage();
   page.on("pageerror", (error) => seen.problems.push(String(error)));
   page.on("console", (message) => { if (message.type() === "error") seen.problems.push(message.text()); });
@@ -37,7 +38,8 @@ const lossPixels = "#chart-losses canvas";
 // Waits until a canvas shows something else.
 async function changes(page, id) {
   const before = await pixels(page, id);
-  await page.waitForFunction(([which, old]) => document.querySelector(which).toDataURL() !== old, [id, before]);
+  await page.waitForFunction(([which, old]) => document.querySelector(which).toDataURL() !== old, [id, before],
+    { polling: 200 });
   return true;
 }
 
@@ -54,7 +56,8 @@ async function faults(options) {
 async function screenshots(name) {
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [1280, 390]) {
-      const page = await open({ colorScheme, viewport: { width, height: 900 }, deviceScaleFactor: width < 500 ? 2 : 1 });
+      const page = await open({ colorScheme, viewport: { width, height: 900 } });
+      await page.locator("#new-latents").click({ timeout: 2000 }).catch(() => {}); // not there in runs that have ended
       await page.waitForTimeout(700);
       await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png`, fullPage: true });
       await page.context().close();
@@ -76,7 +79,8 @@ async function watch() {
   seen.stands = (await moves(page)) === stood;
 
   await page.click("#step");
-  await page.waitForFunction((old) => !document.getElementById("schedule-text").textContent.includes(`move ${old};`), stood);
+  await page.waitForFunction((old) =>
+    !document.getElementById("schedule-text").textContent.includes(`move ${old};`), stood);
   await page.waitForTimeout(300);
   seen.step = (await moves(page)) - stood;
   seen.after_step = await state(page);
@@ -89,7 +93,8 @@ async function watch() {
   seen.now = await rate.locator("small").textContent();
 
   await page.click("#new-latents");
-  await page.waitForFunction(() => document.getElementById("chosen-text").textContent || !document.getElementById("chosen").hidden);
+  await page.waitForFunction(() => document.getElementById("chosen-text").textContent
+    || !document.getElementById("chosen").hidden);
   seen.sampled = await page.locator("#chosen-text").textContent();
   await page.locator("#latents input").first().press("ArrowRight");
   await page.locator("#between-form button").click();
@@ -138,11 +143,18 @@ async function look() {
   await page.context().close();
 }
 
+if (what === "picture") {
+  const page = await open({ viewport: { width: 1000, height: 640 } });
+  await page.waitForTimeout(1500);
+  await page.screenshot({ path: folder });
+  await browser.close();
+  process.exit();
+}
 if (what === "watch") await watch(); else await look();
 const narrow = await open({ viewport: { width: 390, height: 800 } });
 seen.narrow = await narrow.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 await narrow.context().close();
 seen.faults = [...await faults({ colorScheme: "light" }), ...await faults({ colorScheme: "dark" })];
+console.log(JSON.stringify(seen));
 if (folder) await screenshots(what);
 await browser.close();
-console.log(JSON.stringify(seen));

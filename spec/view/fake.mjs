@@ -7,8 +7,8 @@ import { deflateSync, crc32 as zlibCrc } from "node:zlib";
 
 const [folder, port = "0", kind = "points"] = process.argv.slice(2);
 const types = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
-const policy = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-  + "frame-ancestors 'none'";
+const policy = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+  + "form-action 'none'; frame-ancestors 'none'";
 const hostile = "<img src=x onerror=\"document.title='owned'\">";
 const finished = kind === "finished";
 
@@ -52,8 +52,9 @@ function sample(at, columns = 8, rows = 8) {
   const blur = 0.2 + 3 * Math.exp(-at / 400);
   return png(columns * 28, rows * 28, (x, y) => {
     const i = Math.floor(x / 28) + 8 * Math.floor(y / 28), u = (x % 28) / 14 - 1, v = (y % 28) / 14 - 1;
-    const shape = Math.abs(Math.hypot(u * (1 + 0.3 * Math.sin(i)), v) - 0.55 - 0.2 * Math.cos(i * 3 + Math.atan2(v, u) * (i % 4)));
-    return Math.max(0, 255 * Math.exp(-((shape / (0.08 * (1 + blur))) ** 2)));
+    const edge = 0.55 + 0.2 * Math.cos(i * 3 + Math.atan2(v, u) * (i % 4));
+    const off = Math.hypot(u * (1 + 0.3 * Math.sin(i)), v) - edge;
+    return 255 * Math.exp(-((off / (0.08 * (1 + blur))) ** 2));
   });
 }
 
@@ -63,7 +64,8 @@ function row(at, more = 0) {
   const fade = Math.exp(-at / 900);
   return { d_loss: 1.3 - 0.4 * fade + 0.12 * normal() + more, g_loss: 0.7 + 0.8 * fade + 0.2 * normal(),
     real: 0.4 + 0.5 * fade + 0.1 * normal(), fake: -0.4 - 0.5 * fade + 0.1 * normal(),
-    accuracy: Math.min(1, 0.6 + 0.3 * fade + 0.05 * normal()), d_penalty: 0.01 * fade + 0.001 + 1e-4 * Math.abs(normal()),
+    accuracy: Math.min(1, 0.6 + 0.3 * fade + 0.05 * normal()),
+    d_penalty: 0.01 * fade + 0.001 + 1e-4 * Math.abs(normal()),
     d_grad_norm: 0.3 * Math.exp(0.3 * normal()) + fade, g_grad_norm: 0.1 * Math.exp(0.3 * normal()),
     fid: at % 200 === 0 ? 20 + 200 * fade : null };
 }
@@ -77,7 +79,7 @@ function metrics(run, from, to, step, more) {
   return { run, iteration: its, values };
 }
 
-const angles = Array.from({ length: 400 }, (_, i) => [Math.floor(i / 50) * Math.PI / 4, normal(), normal(), Math.random() * 7]);
+const angles = Array.from({ length: 400 }, (_, i) => [Math.floor(i / 50) * Math.PI / 4, normal(), normal()]);
 
 function points() {
   const wide = 0.02 + 0.4 * Math.exp(-iteration / 500), far = 1 - 0.7 * Math.exp(-iteration / 300);
@@ -94,7 +96,8 @@ function points() {
 }
 
 function histogram() {
-  const bell = (middle) => Array.from({ length: 20 }, (_, i) => Math.round(60 * Math.exp(-(((-3 + i * 0.3 - middle) / 0.7) ** 2))));
+  const bell = (middle) => Array.from({ length: 20 }, (_, i) =>
+    Math.round(60 * Math.exp(-(((-3 + i * 0.3 - middle) / 0.7) ** 2))));
   const gap = 0.4 + Math.exp(-iteration / 900);
   return { iteration, low: -3, high: 3, real: bell(gap), fake: bell(-gap) };
 }
@@ -104,7 +107,8 @@ function tell(name, data, to = viewers) {
 }
 
 function status() {
-  return { state, iteration, moves, seconds: moves / 100, text: `${iteration}/16000  d 1.21  g 0.83  182 it/s  ETA 1 min` };
+  const text = `${iteration}/16000  d 1.21  g 0.83  182 it/s  ETA 1 min`;
+  return { state, iteration, moves, seconds: moves / 100, text };
 }
 
 const runs = finished ? ["hinge", "wasserstein", hostile] : [kind === "image" ? "train_hinge" : "ring"];
@@ -119,28 +123,33 @@ function begin(viewer) {
   tell("settings", { list: settings }, to);
   if (finished) runs.forEach((run, i) => tell("metrics", metrics(run, 1, 2000, 4, i * 0.3), to));
   for (const event of past) tell("metrics", event, to);
-  if (moves) tell("moves", { run: runs[0], first: Math.max(1, moves - 399), kinds: "dg".repeat(200).slice(-moves), losses: [] }, to);
+  const kinds = "dg".repeat(200).slice(-moves);
+  if (moves) tell("moves", { run: runs[0], first: Math.max(1, moves - 399), kinds, losses: [] }, to);
   for (const at of pictures) for (const run of finished ? runs : [runs[0]]) tell("samples", { run, iteration: at }, to);
   if (!finished) tell("histogram", histogram(), to);
   if (kind === "points") tell("points", points(), to);
-  tell("warning", { iteration: 20, text: `${hostile} D wins almost every round: accuracy 0.99 over 200 iterations` }, to);
+  tell("warning", { iteration: 20, text: `${hostile} D wins almost every round: accuracy 0.99` }, to);
   tell("status", status(), to);
 }
 
+// So many moves, told in one event each as the real server does.
 function play(count) {
+  const first = moves + 1, from = iteration + 1;
+  let kinds = "";
   for (let i = 0; i < count; i++) {
     moves += 1;
-    const kinds = moves % 2 ? "d" : "g";
-    tell("moves", { run: runs[0], first: moves, kinds, losses: [1] });
-    if (kinds === "g") {
-      iteration += 1;
-      past.push(metrics(runs[0], iteration, iteration, 1));
-      tell("metrics", past[past.length - 1]);
-      if (kind === "image" && iteration % 50 === 0) {
-        pictures.push(iteration);
-        tell("samples", { run: runs[0], iteration });
-      }
+    kinds += moves % 2 ? "d" : "g";
+    if (moves % 2) continue;
+    iteration += 1;
+    if (kind === "image" && iteration % 50 === 0) {
+      pictures.push(iteration);
+      tell("samples", { run: runs[0], iteration });
     }
+  }
+  tell("moves", { run: runs[0], first, kinds, losses: [...kinds].map(() => 1) });
+  if (iteration >= from) {
+    past.push(metrics(runs[0], from, iteration, 1));
+    tell("metrics", past[past.length - 1]);
   }
   tell("histogram", histogram());
   if (kind === "points") tell("points", points());
@@ -149,7 +158,7 @@ function play(count) {
 
 if (finished) for (let at = 200; at <= 2000; at += 200) pictures.push(at);
 if (finished) iteration = 2000;
-else setInterval(() => { if (state === "running") play(20); }, 100);
+else setInterval(() => { if (state === "running") play(50); }, 250);
 
 function obey(asked) {
   const does = {
@@ -213,4 +222,3 @@ const server = createServer((request, response) => {
   }
 });
 server.listen(Number(port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/`));
-process.stdin.resume().on("end", () => process.exit()); // ends with who started it

@@ -62,7 +62,10 @@ export function said(value, digits = 4) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e6) return value.toExponential(Math.min(2, digits - 1)).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size < 1e-3 || size >= 1e6) {
+    return value.toExponential(Math.min(2, digits - 1)).replace(/\.?0+e/, "e").replace("e+", "e")
+      .replace(/-(?=\d+\.|\d+e)/, "−");
+  }
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 

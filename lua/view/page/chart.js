@@ -8,8 +8,18 @@ const dashes = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
 const charts = new Set();
 let pointed = null; // the iteration that is pointed at, in all charts
 
-// The share of a sorted list below a value.
+// The value that has this share of a sorted list below it.
 function quantile(sorted, share) { return sorted[Math.round(share * (sorted.length - 1))]; }
+
+// Logarithms of 1, 2 and 5 times powers of ten, or of the powers alone where those would be many.
+function logarithmicTicks(low, high) {
+  if (high - low > 2) return ticks(low, high, 4).filter(Number.isInteger);
+  const list = [];
+  for (let power = Math.floor(low); power <= high; power++) {
+    for (const one of [1, 2, 5]) list.push(power + Math.log10(one));
+  }
+  return list.filter((one) => one >= low && one <= high);
+}
 
 // The mean over so many neighbours on either side, those that are missing left out.
 function smooth(list, reach) {
@@ -158,8 +168,7 @@ export class Chart {
   axes(context, { width, height, first, last, low, high, across, down }) {
     context.textBaseline = "middle";
     context.textAlign = "right";
-    const whole = this.logarithmic && high - low >= 2;
-    const rows = whole ? ticks(low, high, 4).filter(Number.isInteger) : ticks(low, high, 4);
+    const rows = this.logarithmic ? logarithmicTicks(low, high) : ticks(low, high, 4);
     for (const value of rows) {
       const y = Math.round(down(value));
       context.fillStyle = colour(value === 0 && !this.logarithmic ? "soft" : "line");
@@ -168,7 +177,7 @@ export class Chart {
       context.fillText(this.logarithmic ? said(10 ** value, 2) : said(Number(value.toPrecision(10))), left - 7, y);
     }
     context.textBaseline = "top";
-    const columns = ticks(first, last, Math.max(2, Math.floor(width / 110))).filter(Number.isInteger);
+    const columns = ticks(first, last, Math.max(2, Math.floor(width / 75))).filter(Number.isInteger);
     for (const value of columns) {
       const x = across(value), text = count(value), half = context.measureText(text).width / 2;
       context.fillStyle = colour("line");

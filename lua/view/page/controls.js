@@ -21,7 +21,10 @@ function shown(reply, picture, text, points) {
   const values = reply.values || [];
   const flat = values.length > 0 && values.every((one) => Array.isArray(one) && one.length === 2);
   if (flat) points(values);
-  const list = values.slice(0, 8).map((one) => `(${[one].flat(Infinity).slice(0, 8).map((n) => said(n, 3)).join(", ")})`);
+  const list = values.slice(0, 8).map((one) => {
+    const numbers = [one].flat(Infinity).slice(0, 8).map((n) => said(n, 3));
+    return `(${numbers.join(", ")})`;
+  });
   say(text, flat ? `In the picture of points: ${list.join(" ")}` : list.join(" "));
 }
 

@@ -9,7 +9,7 @@ export class Gallery {
       choiceLabel: find("sample-run-label") });
     this.slider.addEventListener("input", () => {
       this.following = Number(this.slider.value) === Number(this.slider.max);
-      this.show();
+      this.show("moved");
     });
     this.latest.addEventListener("click", () => {
       this.following = true;
@@ -51,7 +51,8 @@ export class Gallery {
     this.show();
   }
 
-  show() {
+  // event: "moved" where the viewer has moved the slider; otherwise the picture that is shown stays.
+  show(event) {
     const list = this.runs.get(this.run) || [];
     this.section.hidden = list.length === 0;
     this.choiceLabel.hidden = this.runs.size < 2;
@@ -59,7 +60,7 @@ export class Gallery {
     const before = this.iteration;
     this.slider.max = String(list.length - 1);
     if (this.following) this.slider.value = this.slider.max;
-    else if (list.includes(before) && document.activeElement !== this.slider) this.slider.value = String(list.indexOf(before));
+    else if (event !== "moved" && list.includes(before)) this.slider.value = String(list.indexOf(before));
     this.iteration = list[Number(this.slider.value)];
     this.text.textContent = `${this.iteration} (${Number(this.slider.value) + 1} of ${list.length})`;
     this.slider.setAttribute("aria-valuetext", `iteration ${this.iteration}`);

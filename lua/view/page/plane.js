@@ -6,7 +6,7 @@ import { channels, colour, follow, prepare, redraw, said } from "/canvas.js";
 const walk = 300; // milliseconds
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-// The score at a fraction of the way to the colour that means "surely": the middle half of the scores stays distinct.
+// The score that has most of the colour that means "surely": most scores lie below it and stay distinct.
 function scale(values) {
   const sizes = values.filter(Number.isFinite).map(Math.abs).sort((a, b) => a - b);
   return sizes[Math.floor(sizes.length * 0.8)] || 1;
@@ -31,7 +31,8 @@ export class Plane {
 
   // An event `points`.
   show(news) {
-    this.from = this.news && this.news.fake.length === news.fake.length && !calm.matches ? this.places(performance.now()) : null;
+    const walks = this.news && this.news.fake.length === news.fake.length && !calm.matches;
+    this.from = walks ? this.places(performance.now()) : null;
     this.news = news;
     this.began = performance.now();
     this.paint();

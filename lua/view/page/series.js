@@ -47,7 +47,9 @@ export class Series {
     this.iteration = [];
     this.columns = new Map();
     const places = iteration.map((one) => this.place(one));
-    for (const [name, { sum, count }] of columns) sum.forEach((one, row) => this.put(name, places[row], one, count[row]));
+    for (const [name, { sum, count }] of columns) {
+      sum.forEach((one, row) => this.put(name, places[row], one, count[row]));
+    }
   }
 
   has(name) { return this.columns.has(name); }

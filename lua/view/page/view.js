@@ -39,13 +39,14 @@ let chosen = new Set(); // runs whose curves are shown
 const charts = new Map(); // id -> Chart
 let drawn = ""; // what the charts show, as a text
 
-// ---- Curves -----------------------------------------------------------------------------------------------------------
+// ---- Curves -----------------------------------------------------------------------------------------------------
 
 function chartList() {
   const names = new Set([...series.values()].flatMap((one) => [...one.columns.keys()]));
   const list = groups.filter(({ columns }) => columns.some((name) => names.has(name)));
   for (const name of names) {
-    if (!hidden.has(name) && !usual[name] && list.length < mostCharts) list.push({ id: `of-${name}`, title: name, columns: [name] });
+    if (hidden.has(name) || usual[name] || list.length >= mostCharts) continue;
+    list.push({ id: `of-${name}`, title: name, columns: [name] });
   }
   return list;
 }
@@ -67,7 +68,8 @@ function lines(columns) {
 
 function showCurves() {
   const list = chartList();
-  const text = JSON.stringify([list.map(({ id }) => id), [...chosen], [...series].map(([run, one]) => [run, one.columns.size])]);
+  const sizes = [...series].map(([run, one]) => [run, one.columns.size]);
+  const text = JSON.stringify([list.map(({ id }) => id), [...chosen], sizes]);
   if (text === drawn) {
     for (const chart of charts.values()) chart.refresh();
     return;
@@ -87,7 +89,7 @@ function showCurves() {
   }
 }
 
-// ---- The head ---------------------------------------------------------------------------------------------------------
+// ---- The head ---------------------------------------------------------------------------------------------------
 
 function note(text) { find("note").textContent = text; }
 
@@ -104,10 +106,14 @@ function showState(state) {
 }
 
 for (const name of ["pause", "step", "resume"]) {
-  find(name).addEventListener("click", () => command({ do: name }).then(() => note(""), (error) => note(error.message)));
+  find(name).addEventListener("click", () => {
+    command({ do: name }).then(() => note(""), (error) => note(error.message));
+  });
 }
 
-const reasons = { "finished run": "This run has ended: it can be looked at.", sandbox: "In the sandbox a viewer can only look." };
+const reasons = {
+  "finished run": "This run has ended: it can be looked at.", sandbox: "In the sandbox a viewer can only look.",
+};
 
 function showRuns({ runs }) {
   find("runs").hidden = runs.length < 2;
@@ -133,7 +139,7 @@ function showScript({ script, config }) {
   find("config-text").textContent = config || "";
 }
 
-// ---- What the run tells ------------------------------------------------------------------------------------------------
+// ---- What the run tells -----------------------------------------------------------------------------------------
 
 listen({
   hello(news) {
