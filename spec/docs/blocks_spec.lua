@@ -103,39 +103,40 @@ describe("the pages of the documentation", function()
   it("have blocks", function() assert.is_true(total > 20) end)
 end)
 
--- ---- README ---------------------------------------------------------------------------------------------------------
+---- README ----------------------------------------------------------------------------------------------
 
--- What stands before a fragment of the README: what its reader has, and a gan.train whose missing options are filled in.
+-- What stands before a fragment of the README: what its reader has, and a gan.train whose missing options are there.
 local prelude = [[
 local gan = require "ganlua"
 local nn = gan.nn
-local function network(out, shape)
-  return nn.sequential { nn.flatten {}, nn.linear { out = out }, shape and nn.reshape(shape) or nn.flatten {} }
-end
+local function network(out) return nn.sequential { nn.linear { out = out } } end
 local G, D = network(2):build { 2, 2 }, network(1):build { 2, 2 }
+gan.export.torch(G, "weights.safetensors")
 local f = function(x) return x:reshape(x:shape()[1], -1) end
+-- Whatever stands between a network's other layers: "..." in the README.
+local others = nn.define("others", { forward = function(_, x)
+  if #x:shape() == 2 then return gan.ones(28, 28, 1) * x:narrow(2, 1, 1):reshape(-1, 1, 1, 1) end
+  return x:reshape(x:shape()[1], -1)
+end })
 local train, open = gan.train, gan.data.open
 gan.data.open = function(path)
   if path == "photos.zip" then
-    return gan.data.tensor(gan.rand(20, 32, 32, 3) * 2 - 1, gan.arange(0, 20, 1) / 2 - gan.arange(0, 20, 1):eq(-1))
+    local labels = {}
+    for i = 1, 20 do labels[i] = i % 10 end
+    return gan.data.tensor(gan.rand(20, 32, 32, 3) * 2 - 1, gan.tensor(labels))
   end
   return open(path)
 end
 local function completed(options)
-  options[1] = nil
   options.data = options.data or open "ring"
   options.batch, options.out, options.progress = 4, false, false
-  local size = 1
-  for _, n in ipairs(options.data:shape()) do size = size * n end
-  options.generator = options.generator or network(size, options.data:shape())
-  options.discriminator = options.discriminator or network(1)
   options.latent, options.loss = options.latent or 2, options.loss or gan.loss.hinge {}
   if options.measure then options.measure.every, options.measure.count = 1, 8 end
   options.schedule = gan.schedule.alternate { iterations = 1 }
   return options
 end
 gan.train = function(options) return train(completed(options)) end
-local run = gan.train {}
+local run = gan.train { generator = G, discriminator = D, ema = { decay = 0.9 } }
 ]]
 
 describe("README.md", function()
@@ -162,6 +163,9 @@ describe("README.md", function()
         if code:find("require \"ganlua\"", 1, true) then
           run_lua(cwd, code, "block.lua")
         else
+          code = code:gsub("gan%.train %b{}", function(call)
+            return (call:gsub("%.%.%.", "generator = G, discriminator = D"))
+          end):gsub("%.%.%.", "others {}")
           run_lua(cwd, prelude .. "do\n" .. code .. "\nend\n", "block.lua")
         end
       end
