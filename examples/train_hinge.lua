@@ -27,6 +27,8 @@ gan.train {
   data = gan.data.open(path), generator = G, discriminator = D, latent = 64, batch = 64,
   loss = gan.loss.hinge {},
   optimizer = { generator = gan.optim.adam { lr = 1e-3 }, discriminator = gan.optim.adam { lr = 1e-3 } },
-  schedule = gan.schedule.alternate { iterations = path == "glyphs" and 1500 or 3000 }, -- D moves first
+  schedule = gan.schedule.alternate { -- D moves first
+    iterations = gan.setting("iterations", path == "glyphs" and 1500 or 3000),
+  },
   ema = { decay = 0.995 },
 }

@@ -96,5 +96,6 @@ for _, name in ipairs { "config.ld", "ldoc.ltp", "ldoc.css" } do
 end
 
 -- LDoc and its Markdown are written for Lua 5.1. It copies a style from the folder that it is in.
-run(("cd %s && lua5.1 /usr/bin/ldoc --fatalwarnings -q -c config.ld -s . -l . -d .. . >/dev/null"):format(quoted(source)))
+local ldoc = "lua5.1 /usr/bin/ldoc --fatalwarnings -q -c config.ld -s . -l . -d .. . >/dev/null"
+run(("cd %s && %s"):format(quoted(source), ldoc))
 run("rm -r " .. quoted(source))

@@ -13,10 +13,12 @@ local function prose_of(comment)
   return lines
 end
 
--- What a declaration declares: the last word before its parentheses, or the name at its end or beginning.
-local function name_of(declaration)
-  return declaration:match "GANLUA_API.-([%w_]+)%("
-    or declaration:match "}%s*([%w_]+);%s*$" or declaration:match "^typedef void ([%w_]+)%("
+-- What declarations declare: the words before their parentheses, else the name of a type.
+local function names_of(code)
+  local names = {}
+  for name in ("\n" .. code):gmatch "\nGANLUA_API [^\n(]-([%w_]+)%(" do names[#names + 1] = name end
+  if #names == 0 then names[1] = code:match "}%s*([%w_]+);%s*$" or code:match "^typedef void ([%w_]+)%(" end
+  return names
 end
 
 --- The page in Markdown and HTML, for LDoc.
@@ -35,8 +37,7 @@ function header.page(source, links)
       parts[#parts + 1] = ("</div>\n\n## %s\n\n<div class=\"text\">"):format(title)
     else
       code = comment and code or block
-      local name = name_of(code)
-      if name then
+      for _, name in ipairs(names_of(code)) do
         parts[#parts + 1] = ('<h3 id="%s"><code>%s</code></h3>'):format(name, text.inert(name))
       end
       if code ~= "" then parts[#parts + 1] = text.code(code, "c") end

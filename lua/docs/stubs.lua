@@ -67,7 +67,9 @@ local function of_entry(entry, links)
     tags[#tags + 1] = ("@param%s %s %s"):format(p.optional and "[opt]" or "", p.name, typed(p, links))
   end
   for _, r in ipairs(entry.returns) do tags[#tags + 1] = "@return " .. typed(r, links) end
-  return comment(paragraphs(entry.prose, links), tags)
+  local html = paragraphs(entry.prose, links)
+  if entry.type then html = html .. ('\n<p><code class="type">%s</code></p>'):format(text.inline(entry.type, links)) end
+  return comment(html, tags)
 end
 
 --- The options of gan.train and of a move, which are classes and no functions: shown on the pages that they belong to.

@@ -1,6 +1,6 @@
---- A new user: clones the repository, follows the tutorial's first page to the letter, and gets the pictures shown there.
--- `./dev newcomer`, some minutes. The same instruction set gives the same bytes; another one gives pictures of the same
--- size and about as much ink.
+--- A new user: clones the repository, follows the tutorial's first page to the letter, and gets the pictures shown
+-- there. `./dev newcomer`, some minutes. The same instruction set gives the same bytes; another one gives pictures of
+-- the same size and about as much ink.
 
 local root = arg[0]:match "^(.*)spec/docs/newcomer%.lua$"
 package.path = root .. "lua/docs/?.lua"
