@@ -52,6 +52,7 @@ describe("the libraries", function()
     }
     for _, library in ipairs { "libgancore.a", "libganlua.a" } do
       local calls = symbols("-u", library)
+      if library == "libganlua.a" then calls.sigaction = nil end -- of one file: see house_spec.lua
       for _, name in ipairs(banned) do assert.is_nil(calls[name], library .. " calls " .. name) end
     end
   end)
