@@ -27,8 +27,11 @@ end
 ---@return string
 function header.page(source, links)
   local parts = { "# The C interface\n", '<div class="text">' }
-  local body = source:gsub("/%* clang%-format %a+ %*/\n", ""):gsub("#ifdef __cplusplus.-#endif\n", "")
-    :gsub("#if defined.-#endif\n", ""):gsub("#ifndef GANLUA_H\n#define GANLUA_H\n", ""):gsub("#endif%s*$", "")
+  local body = source
+  for _, noise in ipairs { "/%* clang%-format %a+ %*/\n", "#ifdef __cplusplus.-#endif\n", "#include [^\n]*\n",
+    "#if defined.-#endif\n", "#ifndef GANLUA_H\n#define GANLUA_H\n", "#endif%s*$" } do
+    body = body:gsub(noise, "")
+  end
   for block in (body:gsub("%s+$", "") .. "\n\n"):gmatch "(.-)\n\n+" do
     block = block:gsub("^%s+", "")
     local title = block:match "^/%* %-%-%-%- (.-) %-%-%-%- %*/$"
@@ -40,8 +43,8 @@ function header.page(source, links)
       for _, name in ipairs(names_of(code)) do
         parts[#parts + 1] = ('<h3 id="%s"><code>%s</code></h3>'):format(name, text.inert(name))
       end
-      if code ~= "" then parts[#parts + 1] = text.code(code, "c") end
       if comment then parts[#parts + 1] = stubs.paragraphs(prose_of(comment), links) end
+      if code ~= "" then parts[#parts + 1] = text.code(code, "c") end
     end
   end
   parts[#parts + 1] = "</div>"

@@ -30,6 +30,7 @@ local function inline(line, links)
     return keep(('<img src="../pictures/%s" alt="%s" />'):format(path:match "[^/]+$", text.inert(words)))
   end)
   line = line:gsub("%]%(([%w_-]+)%.md(#?[%w_-]*)%)", "](%1.md.html%2)")
+  line = line:gsub("(%w)_%f[%w]", "%1&#95;") -- inside a name it is no emphasis
   return (line:gsub("\1(%d+)\1", function(i) return kept[tonumber(i)] end))
 end
 

@@ -52,6 +52,7 @@ describe("the documentation's site", function()
         pictures = pictures + 1
       end
       assert.is_nil(html:find("???", 1, true), page)
+      assert.is_nil(html:match "%w<em>", page) -- a name's underscores are no emphasis
       local _, ids = html:gsub(' id="content"', "")
       assert.equal(1, ids, page)
     end
