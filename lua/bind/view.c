@@ -16,8 +16,8 @@ struct view {
 static int close_view(lua_State *L)
 {
     struct view *view = luaL_checkudata(L, 1, VIEW);
-    view_server_close(view->server);
-    board_close(view->board);
+    ganlua_view_close(view->server);
+    ganlua_board_close(view->board);
     *view = (struct view){NULL, NULL};
     return 0;
 }
@@ -40,26 +40,26 @@ static int put(lua_State *L)
     size_t length;
     board *b = check_board(L);
     const char *name = luaL_checkstring(L, 2), *bytes = luaL_checklstring(L, 3, &length);
-    return check_memory(L, board_put(b, name, "image/png", bytes, length));
+    return check_memory(L, ganlua_board_put(b, name, "image/png", bytes, length));
 }
 
 /* view:drop(name) */
 static int drop(lua_State *L)
 {
-    board_drop(check_board(L), luaL_checkstring(L, 2));
+    ganlua_board_drop(check_board(L), luaL_checkstring(L, 2));
     return 0;
 }
 
-/* view:post(event, json, keep = 0): see board_post. */
+/* view:post(event, json, keep = 0): see ganlua_board_post. */
 static int post(lua_State *L)
 {
     size_t length;
     board *b = check_board(L);
     const char *name = luaL_checkstring(L, 2), *json = luaL_checklstring(L, 3, &length);
-    return check_memory(L, board_post(b, name, json, length, (int)luaL_optinteger(L, 4, 0)));
+    return check_memory(L, ganlua_board_post(b, name, json, length, (int)luaL_optinteger(L, 4, 0)));
 }
 
-/* view:replace(event, {json, ...}): see board_replace. */
+/* view:replace(event, {json, ...}): see ganlua_board_replace. */
 static int replace(lua_State *L)
 {
     board *b = check_board(L);
@@ -75,7 +75,7 @@ static int replace(lua_State *L)
         luaL_argcheck(L, texts[i], 3, "a list of texts");
         lua_pop(L, 1);
     }
-    return check_memory(L, board_replace(b, name, (int)count, texts, lengths));
+    return check_memory(L, ganlua_board_replace(b, name, (int)count, texts, lengths));
 }
 
 /* view:asked(seconds) -> the next command and its number, or nil when the time is over */
@@ -85,7 +85,7 @@ static int asked(lua_State *L)
     int64_t number;
     board *b = check_board(L);
     double seconds = luaL_checknumber(L, 2);
-    char *text = board_asked(b, seconds, &length, &number);
+    char *text = ganlua_board_asked(b, seconds, &length, &number);
     if (!text)
         return 0;
     char *copy = lua_newuserdatauv(L, length + 1, 0); /* so that nothing leaks where there is no room for the string */
@@ -102,12 +102,12 @@ static int refuse(lua_State *L)
     size_t length = 0;
     board *b = check_board(L);
     const char *json = luaL_optlstring(L, 2, NULL, &length);
-    return check_memory(L, board_refuse(b, json, length));
+    return check_memory(L, ganlua_board_refuse(b, json, length));
 }
 
 static int viewers(lua_State *L)
 {
-    lua_pushinteger(L, board_viewers(check_board(L)));
+    lua_pushinteger(L, ganlua_board_viewers(check_board(L)));
     return 1;
 }
 
@@ -115,7 +115,7 @@ static int port(lua_State *L)
 {
     check_board(L);
     struct view *view = lua_touserdata(L, 1);
-    lua_pushinteger(L, view_server_port(view->server));
+    lua_pushinteger(L, ganlua_view_port(view->server));
     return 1;
 }
 
@@ -146,11 +146,11 @@ static int open_view(lua_State *L)
         lua_setfield(L, -2, "__index");
     }
     lua_setmetatable(L, -2);
-    view->board = board_open();
+    view->board = ganlua_board_open();
     check_memory(L, view->board);
     for (const struct ganlua_page *page = ganlua_pages; page->name; page++)
-        check_memory(L, board_put(view->board, page->name, page->type, page->text, page->length));
-    view->server = view_server_open(view->board, &address, why);
+        check_memory(L, ganlua_board_put(view->board, page->name, page->type, page->text, page->length));
+    view->server = ganlua_view_open(view->board, &address, why);
     if (!view->server)
         ganlua_error_at_user(L, "view: %s", why);
     return 1;

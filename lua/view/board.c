@@ -46,7 +46,7 @@ struct board {
 
 /* ---- Opening ---- */
 
-board *board_open(void)
+board *ganlua_board_open(void)
 {
     board *b = calloc(1, sizeof *b);
     pthread_condattr_t monotonic;
@@ -114,7 +114,7 @@ static void clear_shelf(struct shelf *shelf)
     shelf->count = 0;
 }
 
-void board_close(board *b)
+void ganlua_board_close(board *b)
 {
     if (!b)
         return;
@@ -139,7 +139,7 @@ void board_close(board *b)
     free(b);
 }
 
-void board_release(board *b, board_text *text)
+void ganlua_board_release(board *b, board_text *text)
 {
     pthread_mutex_lock(&b->lock);
     let_go(text);
@@ -173,7 +173,7 @@ static bool add_document(board *b, const char *name, board_text *text)
     return copy != NULL;
 }
 
-bool board_put(board *b, const char *name, const char *type, const char *bytes, size_t length)
+bool ganlua_board_put(board *b, const char *name, const char *type, const char *bytes, size_t length)
 {
     board_text *text = make(type, length);
     if (!text)
@@ -192,7 +192,7 @@ bool board_put(board *b, const char *name, const char *type, const char *bytes, 
     return added;
 }
 
-void board_drop(board *b, const char *name)
+void ganlua_board_drop(board *b, const char *name)
 {
     pthread_mutex_lock(&b->lock);
     int place = place_of(b, name);
@@ -204,7 +204,7 @@ void board_drop(board *b, const char *name)
     pthread_mutex_unlock(&b->lock);
 }
 
-board_text *board_find(board *b, const char *name)
+board_text *ganlua_board_find(board *b, const char *name)
 {
     pthread_mutex_lock(&b->lock);
     int place = place_of(b, name);
@@ -270,7 +270,7 @@ static void forget_oldest(board *b)
     let_go(oldest);
 }
 
-bool board_post(board *b, const char *name, const char *json, size_t length, int keep)
+bool ganlua_board_post(board *b, const char *name, const char *json, size_t length, int keep)
 {
     board_text *event = make_event(name, json, length);
     if (!event)
@@ -291,7 +291,7 @@ bool board_post(board *b, const char *name, const char *json, size_t length, int
     return fine;
 }
 
-bool board_replace(board *b, const char *name, int count, const char *const *json, const size_t *lengths)
+bool ganlua_board_replace(board *b, const char *name, int count, const char *const *json, const size_t *lengths)
 {
     pthread_mutex_lock(&b->lock);
     struct shelf *shelf = shelf_of(b, name);
@@ -309,7 +309,7 @@ bool board_replace(board *b, const char *name, int count, const char *const *jso
 
 /* ---- Viewers ---- */
 
-bool board_join(board *b, board_viewer *viewer, board_text ***past, int *count)
+bool ganlua_board_join(board *b, board_viewer *viewer, board_text ***past, int *count)
 {
     pthread_mutex_lock(&b->lock);
     int all = 0;
@@ -329,7 +329,7 @@ bool board_join(board *b, board_viewer *viewer, board_text ***past, int *count)
     return joined;
 }
 
-void board_leave(board *b)
+void ganlua_board_leave(board *b)
 {
     pthread_mutex_lock(&b->lock);
     b->viewers--;
@@ -337,7 +337,7 @@ void board_leave(board *b)
     pthread_mutex_unlock(&b->lock);
 }
 
-int board_viewers(board *b)
+int ganlua_board_viewers(board *b)
 {
     pthread_mutex_lock(&b->lock);
     int viewers = b->viewers;
@@ -345,7 +345,7 @@ int board_viewers(board *b)
     return viewers;
 }
 
-board_news board_next(board *b, board_viewer *viewer, double seconds, board_text **event)
+board_news ganlua_board_next(board *b, board_viewer *viewer, double seconds, board_text **event)
 {
     struct timespec end = from_now(seconds);
     board_news news = BOARD_EVENT;
@@ -363,7 +363,7 @@ board_news board_next(board *b, board_viewer *viewer, double seconds, board_text
     return news;
 }
 
-void board_end(board *b, double seconds)
+void ganlua_board_end(board *b, double seconds)
 {
     struct timespec end = from_now(seconds);
     pthread_mutex_lock(&b->lock);
@@ -376,7 +376,7 @@ void board_end(board *b, double seconds)
 
 /* ---- Commands ---- */
 
-int64_t board_ask(board *b, const char *text, size_t length)
+int64_t ganlua_board_ask(board *b, const char *text, size_t length)
 {
     int64_t number = 0;
     char *copy = length <= BOARD_COMMAND_BYTES ? malloc(length + 1) : NULL;
@@ -396,7 +396,7 @@ int64_t board_ask(board *b, const char *text, size_t length)
     return number;
 }
 
-char *board_asked(board *b, double seconds, size_t *length, int64_t *number)
+char *ganlua_board_asked(board *b, double seconds, size_t *length, int64_t *number)
 {
     struct command command = {0};
     pthread_mutex_lock(&b->lock);
@@ -416,7 +416,7 @@ char *board_asked(board *b, double seconds, size_t *length, int64_t *number)
     return command.text;
 }
 
-bool board_refuse(board *b, const char *json, size_t length)
+bool ganlua_board_refuse(board *b, const char *json, size_t length)
 {
     board_text *text = json ? make(NULL, length) : NULL;
     if (json && !text)
@@ -430,7 +430,7 @@ bool board_refuse(board *b, const char *json, size_t length)
     return true;
 }
 
-board_text *board_refusal(board *b)
+board_text *ganlua_board_refusal(board *b)
 {
     pthread_mutex_lock(&b->lock);
     board_text *text = hold(b->refusal);

@@ -31,25 +31,25 @@ typedef struct board_text {
 } board_text;
 
 /* NULL when out of memory. The board is to be closed when nobody uses it any more. */
-board *board_open(void);
-void board_close(board *b);
+board *ganlua_board_open(void);
+void ganlua_board_close(board *b);
 
 /* ---- Documents ---- */
 
 /* Puts a document under a name, in place of the one before. False when out of memory. */
-bool board_put(board *b, const char *name, const char *type, const char *bytes, size_t length);
-void board_drop(board *b, const char *name);
+bool ganlua_board_put(board *b, const char *name, const char *type, const char *bytes, size_t length);
+void ganlua_board_drop(board *b, const char *name);
 /* The document of that name, held for the caller; NULL where there is none. */
-board_text *board_find(board *b, const char *name);
-void board_release(board *b, board_text *text); /* accepts NULL */
+board_text *ganlua_board_find(board *b, const char *name);
+void ganlua_board_release(board *b, board_text *text); /* accepts NULL */
 
 /* ---- Events ---- */
 
 /* Tells all viewers an event: {"name": json} as Server-Sent Events write it. keep: how many events of this name a viewer
  * that comes later is told, the last ones; 0: none, but those of before stay. False when out of memory. */
-bool board_post(board *b, const char *name, const char *json, size_t length, int keep);
+bool ganlua_board_post(board *b, const char *name, const char *json, size_t length, int keep);
 /* What a later viewer is told of this name from now on is these events; nobody is told now. */
-bool board_replace(board *b, const char *name, int count, const char *const *json, const size_t *lengths);
+bool ganlua_board_replace(board *b, const char *name, int count, const char *const *json, const size_t *lengths);
 
 typedef struct board_viewer {
     uint64_t next;
@@ -57,27 +57,27 @@ typedef struct board_viewer {
 
 /* A viewer comes: *past is what it is told first, *count events, held for the caller, who frees the list. False where
  * BOARD_VIEWERS are there already, or out of memory. */
-bool board_join(board *b, board_viewer *viewer, board_text ***past, int *count);
-void board_leave(board *b);
-int board_viewers(board *b);
+bool ganlua_board_join(board *b, board_viewer *viewer, board_text ***past, int *count);
+void ganlua_board_leave(board *b);
+int ganlua_board_viewers(board *b);
 
 typedef enum { BOARD_EVENT, BOARD_QUIET, BOARD_LOST, BOARD_ENDED } board_news;
 /* Waits for the next event, held for the caller: BOARD_QUIET when `seconds` are over, BOARD_LOST for a viewer that was too
  * slow, BOARD_ENDED when all was told. */
-board_news board_next(board *b, board_viewer *viewer, double seconds, board_text **event);
+board_news ganlua_board_next(board *b, board_viewer *viewer, double seconds, board_text **event);
 
 /* No more events come; waits, `seconds` at most, until the viewers have left. */
-void board_end(board *b, double seconds);
+void ganlua_board_end(board *b, double seconds);
 
 /* ---- Commands ---- */
 
 /* Asks for something. Returns the command's number, or 0: there are too many, or commands are refused. */
-int64_t board_ask(board *b, const char *text, size_t length);
+int64_t ganlua_board_ask(board *b, const char *text, size_t length);
 /* The next command, malloced for the caller; waits for one. NULL when `seconds` are over. */
-char *board_asked(board *b, double seconds, size_t *length, int64_t *number);
+char *ganlua_board_asked(board *b, double seconds, size_t *length, int64_t *number);
 /* From now on commands are answered by this text, held by the board; NULL: they are taken. False: out of memory. */
-bool board_refuse(board *b, const char *json, size_t length);
+bool ganlua_board_refuse(board *b, const char *json, size_t length);
 /* That text, held for the caller, or NULL. */
-board_text *board_refusal(board *b);
+board_text *ganlua_board_refusal(board *b);
 
 #endif

@@ -18,7 +18,7 @@
 
 #ifndef GANLUA_HAVE_CIVETWEB
 
-view_server *view_server_open(board *b, const view_address *address, char why[VIEW_WHY])
+view_server *ganlua_view_open(board *b, const view_address *address, char why[VIEW_WHY])
 {
     (void)b;
     (void)address;
@@ -26,13 +26,13 @@ view_server *view_server_open(board *b, const view_address *address, char why[VI
     return NULL;
 }
 
-int view_server_port(const view_server *server)
+int ganlua_view_port(const view_server *server)
 {
     (void)server;
     return 0;
 }
 
-void view_server_close(view_server *server)
+void ganlua_view_close(view_server *server)
 {
     (void)server;
 }
@@ -239,11 +239,11 @@ static int give_document(view_server *s, connection *c, const request *r)
     const char *query = r->query_string ? r->query_string : "";
     bool has_run = s->web.get_var(query, strlen(query), "run", run, sizeof run) > 0;
     int length = has_run ? snprintf(name, sizeof name, "%s?run=%s", uri, run) : snprintf(name, sizeof name, "%s", uri);
-    board_text *text = length < LONGEST_NAME ? board_find(s->board, name) : NULL;
+    board_text *text = length < LONGEST_NAME ? ganlua_board_find(s->board, name) : NULL;
     if (!text)
         return refuse(s, c, "404 Not Found");
     answer(s, c, "200 OK", text->type, "", text->bytes, text->length);
-    board_release(s->board, text);
+    ganlua_board_release(s->board, text);
     return 200;
 }
 
@@ -252,25 +252,25 @@ static int give_events(view_server *s, connection *c)
     board_viewer viewer;
     board_text **past, *event;
     int count;
-    if (!board_join(s->board, &viewer, &past, &count))
+    if (!ganlua_board_join(s->board, &viewer, &past, &count))
         return refuse(s, c, "503 Service Unavailable");
     answer(s, c, "200 OK", "text/event-stream", "", NULL, 0);
     bool there = true;
     for (int i = 0; i < count; i++) {
         there = there && s->web.write(c, past[i]->bytes, past[i]->length) > 0;
-        board_release(s->board, past[i]);
+        ganlua_board_release(s->board, past[i]);
     }
     free(past);
     while (there) {
-        board_news news = board_next(s->board, &viewer, HEARTBEAT, &event);
+        board_news news = ganlua_board_next(s->board, &viewer, HEARTBEAT, &event);
         if (news == BOARD_EVENT) {
             there = s->web.write(c, event->bytes, event->length) > 0;
-            board_release(s->board, event);
+            ganlua_board_release(s->board, event);
         } else {
             there = news == BOARD_QUIET && s->web.write(c, ":\n\n", 3) > 0;
         }
     }
-    board_leave(s->board);
+    ganlua_board_leave(s->board);
     return 200;
 }
 
@@ -289,7 +289,7 @@ static int take_command(view_server *s, connection *c, const request *r)
     int got = 1;
     while (text && done < size && (got = s->web.read(c, text + done, size - done)) > 0)
         done += (size_t)got;
-    int64_t number = text && done == size ? board_ask(s->board, text, size) : 0;
+    int64_t number = text && done == size ? ganlua_board_ask(s->board, text, size) : 0;
     bool whole = text && done == size;
     free(text);
     if (!whole)
@@ -299,10 +299,10 @@ static int take_command(view_server *s, connection *c, const request *r)
         int length = snprintf(reply, sizeof reply, "{\"ok\":true,\"id\":%lld}", (long long)number);
         return answer_json(s, c, reply, (size_t)length);
     }
-    board_text *refusal = board_refusal(s->board);
+    board_text *refusal = ganlua_board_refusal(s->board);
     if (refusal) {
         answer_json(s, c, refusal->bytes, refusal->length);
-        board_release(s->board, refusal);
+        ganlua_board_release(s->board, refusal);
         return 200;
     }
     static const char busy[] = "{\"ok\":false,\"error\":\"too many commands wait already\"}";
@@ -397,7 +397,7 @@ static struct mg_context *start(view_server *s, const char *host, int port)
     return context;
 }
 
-view_server *view_server_open(board *b, const view_address *address, char why[VIEW_WHY])
+view_server *ganlua_view_open(board *b, const view_address *address, char why[VIEW_WHY])
 {
     const char *host = address->host ? address->host : "127.0.0.1";
     size_t length = strlen(host);
@@ -425,7 +425,7 @@ view_server *view_server_open(board *b, const view_address *address, char why[VI
     if (!s->context || s->web.get_server_ports(s->context, 1, &port) != 1) {
         snprintf(why, VIEW_WHY, "%.100s:%d cannot be had%s", host, address->port,
                  address->port > 0 ? ": something else listens there" : "");
-        view_server_close(s);
+        ganlua_view_close(s);
         return NULL;
     }
     s->port = port.port;
@@ -433,7 +433,7 @@ view_server *view_server_open(board *b, const view_address *address, char why[VI
     return s;
 }
 
-int view_server_port(const view_server *server)
+int ganlua_view_port(const view_server *server)
 {
     return server->port;
 }
@@ -472,12 +472,12 @@ static void stop(view_server *s)
         pthread_join(thread, NULL);
 }
 
-void view_server_close(view_server *server)
+void ganlua_view_close(view_server *server)
 {
     if (!server)
         return;
     if (server->context) {
-        board_end(server->board, 0.5);
+        ganlua_board_end(server->board, 0.5);
         stop(server);
     }
     server->web.exit_library();

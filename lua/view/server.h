@@ -16,9 +16,9 @@ typedef struct view_address {
 enum { VIEW_WHY = 200 };
 
 /* Serves a board, which must stay until the server is closed. NULL where that cannot be: why says what is wrong. */
-view_server *view_server_open(board *b, const view_address *address, char why[VIEW_WHY]);
-int view_server_port(const view_server *server);
+view_server *ganlua_view_open(board *b, const view_address *address, char why[VIEW_WHY]);
+int ganlua_view_port(const view_server *server);
 /* Ends the board, and returns when all threads have ended. Accepts NULL. */
-void view_server_close(view_server *server);
+void ganlua_view_close(view_server *server);
 
 #endif

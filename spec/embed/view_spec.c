@@ -23,11 +23,11 @@ static view_server *server;
 static void open_with(const char *token)
 {
     char why[VIEW_WHY];
-    wall = board_open();
+    wall = ganlua_board_open();
     assert_non_null(wall);
-    server = view_server_open(wall, &(view_address){.port = 0, .tries = 1, .token = token}, why);
+    server = ganlua_view_open(wall, &(view_address){.port = 0, .tries = 1, .token = token}, why);
     if (!server && (strstr(why, "built without") || strstr(why, "needs libcivetweb"))) {
-        board_close(wall);
+        ganlua_board_close(wall);
         skip();
     }
     assert_non_null(server);
@@ -35,13 +35,13 @@ static void open_with(const char *token)
 
 static void shut(void)
 {
-    view_server_close(server);
-    board_close(wall);
+    ganlua_view_close(server);
+    ganlua_board_close(wall);
 }
 
 static int dial(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)view_server_port(server))};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)ganlua_view_port(server))};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int end = socket(AF_INET, SOCK_STREAM, 0);
     struct timeval patience = {.tv_sec = 60};
@@ -82,7 +82,7 @@ static int request(const char *line, const char *more, const char *body)
 {
     char text[4096];
     int end = dial(), length = snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n%s", line,
-                                        view_server_port(server), more, body);
+                                        ganlua_view_port(server), more, body);
     say(end, text, (size_t)length);
     return end;
 }
@@ -124,12 +124,12 @@ static int watch(void)
 
 static void post(const char *name, const char *json, int keep)
 {
-    assert_true(board_post(wall, name, json, strlen(json), keep));
+    assert_true(ganlua_board_post(wall, name, json, strlen(json), keep));
 }
 
 static void wait_for_viewers(int count)
 {
-    while (board_viewers(wall) != count)
+    while (ganlua_board_viewers(wall) != count)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
@@ -138,34 +138,34 @@ static void wait_for_viewers(int count)
 static void a_board_holds_documents_for_who_reads_them(void **state)
 {
     (void)state;
-    board *b = board_open();
-    assert_true(board_put(b, "/a", "text/plain", "first", 5));
-    board_text *held = board_find(b, "/a");
-    assert_true(board_put(b, "/a", "text/plain", "second", 6));
+    board *b = ganlua_board_open();
+    assert_true(ganlua_board_put(b, "/a", "text/plain", "first", 5));
+    board_text *held = ganlua_board_find(b, "/a");
+    assert_true(ganlua_board_put(b, "/a", "text/plain", "second", 6));
     for (int i = 0; i < 200; i++) {
         char name[16];
         snprintf(name, sizeof name, "/%d", i);
-        assert_true(board_put(b, name, "text/plain", name, strlen(name)));
+        assert_true(ganlua_board_put(b, name, "text/plain", name, strlen(name)));
     }
     assert_string_equal(held->bytes, "first");
-    board_release(b, held);
-    held = board_find(b, "/a");
-    board_drop(b, "/a");
-    assert_null(board_find(b, "/a"));
+    ganlua_board_release(b, held);
+    held = ganlua_board_find(b, "/a");
+    ganlua_board_drop(b, "/a");
+    assert_null(ganlua_board_find(b, "/a"));
     assert_string_equal(held->bytes, "second");
-    board_release(b, held);
-    held = board_find(b, "/199");
+    ganlua_board_release(b, held);
+    held = ganlua_board_find(b, "/199");
     assert_string_equal(held->bytes, "/199");
-    board_release(b, held);
-    board_close(b);
+    ganlua_board_release(b, held);
+    ganlua_board_close(b);
 }
 
 static void documents_have_exact_names_and_nothing_is_a_path(void **state)
 {
     (void)state;
     open_with(NULL);
-    board_put(wall, "/view.html", "text/html", "<p>page", 7);
-    board_put(wall, "/sample/7.png?run=a b", "image/png", "png", 3);
+    ganlua_board_put(wall, "/view.html", "text/html", "<p>page", 7);
+    ganlua_board_put(wall, "/sample/7.png?run=a b", "image/png", "png", 3);
     int end = request("GET /", "", "");
     const char *text = hear(end, NULL);
     assert_non_null(strstr(text, "\r\n\r\n<p>page"));
@@ -186,11 +186,11 @@ static void other_sites_are_refused(void **state)
 {
     (void)state;
     open_with(NULL);
-    board_put(wall, "/view.html", "text/html", "page", 4);
+    ganlua_board_put(wall, "/view.html", "text/html", "page", 4);
     char own[128], near[128];
     snprintf(own, sizeof own, "Origin: http://localhost:%d\r\nSec-Fetch-Site: same-origin\r\n",
-             view_server_port(server));
-    snprintf(near, sizeof near, "Origin: http://localhost:%d\r\n", view_server_port(server) - 1);
+             ganlua_view_port(server));
+    snprintf(near, sizeof near, "Origin: http://localhost:%d\r\n", ganlua_view_port(server) - 1);
     assert_int_equal(get("/view.html", own), 200);
     assert_int_equal(get("/view.html", near), 403);
     assert_int_equal(get("/view.html", "Origin: http://evil.example\r\n"), 403);
@@ -216,18 +216,18 @@ static void commands_reach_who_reads_the_board(void **state)
     assert_string_equal(command("{\"do\":\"pause\"}"), "{\"ok\":true,\"id\":1}");
     size_t length;
     int64_t number;
-    char *text = board_asked(wall, 60, &length, &number);
+    char *text = ganlua_board_asked(wall, 60, &length, &number);
     assert_string_equal(text, "{\"do\":\"pause\"}");
     assert_int_equal(number, 1);
     free(text);
-    assert_null(board_asked(wall, 0.01, &length, &number));
+    assert_null(ganlua_board_asked(wall, 0.01, &length, &number));
     for (int i = 0; i < BOARD_COMMANDS; i++)
         assert_non_null(strstr(command("{}"), "true"));
     assert_string_equal(command("{}"), "{\"ok\":false,\"error\":\"too many commands wait already\"}");
-    free(board_asked(wall, 0, &length, &number));
-    assert_true(board_refuse(wall, "{\"ok\":false,\"error\":\"why\"}", 26));
+    free(ganlua_board_asked(wall, 0, &length, &number));
+    assert_true(ganlua_board_refuse(wall, "{\"ok\":false,\"error\":\"why\"}", 26));
     assert_string_equal(command("{}"), "{\"ok\":false,\"error\":\"why\"}");
-    assert_true(board_refuse(wall, NULL, 0));
+    assert_true(ganlua_board_refuse(wall, NULL, 0));
     assert_non_null(strstr(command("{}"), "true"));
 
     assert_int_equal(status_of(request("POST /command", "Content-Length: 2\r\n", "{}")), 415);
@@ -257,7 +257,7 @@ static void viewers_are_told_the_past_and_then_what_happens(void **state)
     post("passing", "1", 0);
     const char *const all[] = {"\"x\"", "\"y\""};
     post("metrics", "0", 100);
-    assert_true(board_replace(wall, "metrics", 2, all, (size_t[]){3, 3}));
+    assert_true(ganlua_board_replace(wall, "metrics", 2, all, (size_t[]){3, 3}));
     int first = watch(), second = watch();
     wait_for_viewers(2);
     post("status", "\"now\"", 1);
@@ -272,7 +272,7 @@ static void viewers_are_told_the_past_and_then_what_happens(void **state)
     wait_for_viewers(0);
     int last = watch();
     wait_for_viewers(1);
-    assert_int_equal(board_replace(wall, "far too long a name for an event", 0, NULL, NULL), false);
+    assert_int_equal(ganlua_board_replace(wall, "far too long a name for an event", 0, NULL, NULL), false);
     shut(); /* ends who watches */
     assert_non_null(strstr(hear(last, NULL), "event: status"));
     close(last);
@@ -282,7 +282,7 @@ static void a_token_is_asked_for(void **state)
 {
     (void)state;
     open_with("correct-horse-battery");
-    board_put(wall, "/view.html", "text/html", "page", 4);
+    ganlua_board_put(wall, "/view.html", "text/html", "page", 4);
     assert_int_equal(get("/", ""), 401);
     assert_int_equal(get("/events", ""), 401);
     assert_int_equal(get("/?token=correct-horse-batterz", ""), 401);
@@ -298,7 +298,7 @@ static void a_token_is_asked_for(void **state)
     char cookie[256];
     for (int i = 0; i < 4; i++) {
         static const char *const values[] = {"correct-horse-battery", "correct-horse-batteryy", "", "wrong-horse"};
-        snprintf(cookie, sizeof cookie, "Cookie: other=1; ganlua_%d=%s; x=y\r\n", view_server_port(server), values[i]);
+        snprintf(cookie, sizeof cookie, "Cookie: other=1; ganlua_%d=%s; x=y\r\n", ganlua_view_port(server), values[i]);
         assert_int_equal(get("/", cookie), i == 0 ? 200 : 401);
     }
     shut();
@@ -308,7 +308,7 @@ static void garbage_is_answered_or_cut_off(void **state)
 {
     (void)state;
     open_with(NULL);
-    board_put(wall, "/view.html", "text/html", "page", 4);
+    ganlua_board_put(wall, "/view.html", "text/html", "page", 4);
     static const char *const texts[] = {
         "\r\n\r\n",
         "GET\r\n\r\n",
@@ -344,7 +344,7 @@ static void connections_that_come_and_go_leave_nothing(void **state)
 {
     (void)state;
     open_with(NULL);
-    board_put(wall, "/view.html", "text/html", "page", 4);
+    ganlua_board_put(wall, "/view.html", "text/html", "page", 4);
     post("hello", "1", 1);
     for (int i = 0; i < 200; i++) {
         int end = i % 2 ? dial() : request("GET /events", "", "");
@@ -369,7 +369,7 @@ static void a_slow_viewer_is_lost_and_nobody_waits_for_it(void **state)
     char *json = malloc(LENGTH);
     memset(json, '1', LENGTH);
     for (int i = 0; i < COUNT; i++) /* nobody reads */
-        assert_true(board_post(wall, "flood", json, LENGTH, 0));
+        assert_true(ganlua_board_post(wall, "flood", json, LENGTH, 0));
     free(json);
     size_t all = 0;
     static char part[1 << 16];
@@ -404,17 +404,17 @@ static void a_port_that_is_taken_is_said_or_passed_over(void **state)
     (void)state;
     open_with(NULL);
     char why[VIEW_WHY] = "";
-    board *other = board_open();
-    int port = view_server_port(server);
-    assert_null(view_server_open(other, &(view_address){.port = port, .tries = 1}, why));
+    board *other = ganlua_board_open();
+    int port = ganlua_view_port(server);
+    assert_null(ganlua_view_open(other, &(view_address){.port = port, .tries = 1}, why));
     assert_non_null(strstr(why, "something else listens there"));
-    view_server *next = view_server_open(other, &(view_address){.port = port, .tries = 32}, why);
+    view_server *next = ganlua_view_open(other, &(view_address){.port = port, .tries = 32}, why);
     assert_non_null(next);
-    assert_in_range(view_server_port(next), port + 1, port + 31);
-    view_server_close(next);
-    assert_null(view_server_open(other, &(view_address){.host = "1.2.3.4,80", .tries = 1}, why));
+    assert_in_range(ganlua_view_port(next), port + 1, port + 31);
+    ganlua_view_close(next);
+    assert_null(ganlua_view_open(other, &(view_address){.host = "1.2.3.4,80", .tries = 1}, why));
     assert_non_null(strstr(why, "is no address"));
-    board_close(other);
+    ganlua_board_close(other);
     shut();
 }
 
