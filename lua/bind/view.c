@@ -50,7 +50,7 @@ static int drop(lua_State *L)
     return 0;
 }
 
-/* view:post(event, json, keep = 0): see board_post. */
+/* view:post(event, json, keep = 0): see ganlua_board_post. */
 static int post(lua_State *L)
 {
     size_t length;
@@ -59,7 +59,7 @@ static int post(lua_State *L)
     return check_memory(L, ganlua_board_post(b, name, json, length, (int)luaL_optinteger(L, 4, 0)));
 }
 
-/* view:replace(event, {json, ...}): see board_replace. */
+/* view:replace(event, {json, ...}): see ganlua_board_replace. */
 static int replace(lua_State *L)
 {
     board *b = check_board(L);

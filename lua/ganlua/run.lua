@@ -184,7 +184,7 @@ end
 function Run:conclude()
   self.progress:show(self:position(), self.images, self.played, true)
   self.waiting = self.game.waited / math.max(core.monotonic() - self.started, 1e-9)
-  if self.waiting > 0.05 then
+  if self.waiting > 0.05 and self.game.waited >= 1 then
     self.progress:say("it waited for data for %.0f %% of its time", 100 * self.waiting)
   end
   if self.sampled ~= self:moment() then self:write_samples() end

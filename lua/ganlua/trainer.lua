@@ -84,7 +84,7 @@ local rows = move_options.rows
 ---@field on table<string, function>? iteration, sample, checkpoint, finish; nan and collapse, see gan.recover
 ---@field progress boolean? true
 ---@field view boolean|integer|"terminal"|nil false; true or a port: the run is shown in a browser while it goes on, at
---- http://127.0.0.1:PORT/; "terminal": in the terminal. What --view says comes first. See ganlua.view
+--- http://127.0.0.1:PORT/; "terminal": in the terminal. What --view says comes first
 
 local spec = {
   name = { type = "string" },

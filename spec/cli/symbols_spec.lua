@@ -50,10 +50,13 @@ describe("the libraries", function()
       "__printf_chk", "__vprintf_chk", "__fprintf_chk", "__vfprintf_chk", "__dprintf_chk", "puts", "putchar", "fputs",
       "fputc", "putc", "perror", "stdout", "stderr", "setlocale",
     }
-    for _, library in ipairs { "libgancore.a", "libganlua.a" } do
+    -- The live view puts back what civetweb does to SIGPIPE; house_spec sees that nothing else calls it.
+    local may = { ["libganlua.a"] = { sigaction = true }, ["libgancore.a"] = {} }
+    for library, allowed in pairs(may) do
       local calls = symbols("-u", library)
-      if library == "libganlua.a" then calls.sigaction = nil end -- of one file: see house_spec.lua
-      for _, name in ipairs(banned) do assert.is_nil(calls[name], library .. " calls " .. name) end
+      for _, name in ipairs(banned) do
+        assert.is_true(not calls[name] or allowed[name] == true, library .. " calls " .. name)
+      end
     end
   end)
 end)
