@@ -2,8 +2,6 @@
 --
 -- `view = true` (or a port) in gan.train, or `ganlua --view`: see view/server.lua. "terminal": see view/terminal.lua.
 
-local check = require "ganlua.check"
-
 local view = {}
 
 -- Who watches, by what is wanted: "terminal", or else the browser's.

@@ -2,12 +2,13 @@
 -- Chromium, node, and a folder with playwright-core and axe-core that GANLUA_NODE_MODULES names:
 -- npm install --prefix FOLDER playwright-core axe-core; GANLUA_NODE_MODULES=FOLDER/node_modules ./dev test view/page
 
+local core = require("ganlua") and require "ganlua.core"
 local here = debug.getinfo(1, "S").source:match "^@(.*/)"
 local shell = dofile(here .. "../cli/shell.lua")
 
 local modules = os.getenv "GANLUA_NODE_MODULES"
 local browser = os.getenv "CHROMIUM" or "/usr/bin/chromium"
-local there = modules and io.open(browser) and os.execute "command -v node >/dev/null 2>&1"
+local there = modules and core.exists(browser) and os.execute "command -v node >/dev/null 2>&1"
 local it_seen = there and it or function(name)
   it(name, function() pending "no Chromium, or no GANLUA_NODE_MODULES with playwright-core and axe-core" end)
 end
