@@ -41,7 +41,7 @@ end
 -- What the drive has seen.
 local function driven(address, what)
   local words = { "node", here .. "drive.mjs", address, what, os.getenv "GANLUA_SCREENSHOTS" }
-  local got = shell.run(words, { timeout = 900 })
+  local got = shell.run(words, { cwd = ".", timeout = 900 })
   assert(got.code == 0, got.err)
   return core.json_decode(got.out)
 end

@@ -47,7 +47,7 @@ function nearest(iterations, wanted) {
 export class Chart {
   // id; title; logarithmic: where all values are above 0; lines: what to draw, { name, series, column, colour, dash }[]
   constructor({ id, title, logarithmic = false, range = null }) {
-    Object.assign(this, { title, logarithmic, range, lines: [], told: 0 });
+    Object.assign(this, { title, logarithmic, range, lines: [], told: -Infinity });
     this.section = document.createElement("section");
     this.section.id = `chart-${id}`;
     this.section.setAttribute("aria-labelledby", `chart-${id}-title`);
@@ -56,6 +56,7 @@ export class Chart {
     heading.textContent = title + (logarithmic ? " (logarithmic)" : "");
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", `${title}: none yet`);
     this.canvas.tabIndex = 0;
     this.legend = document.createElement("ul");
     this.legend.className = "legend";
