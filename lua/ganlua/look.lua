@@ -5,6 +5,7 @@
 
 local batches = require "ganlua.batches"
 local core = require "ganlua.core"
+local image = require "ganlua.image"
 local labels = require "ganlua.labels"
 local streams = require "ganlua.streams"
 
@@ -50,6 +51,16 @@ function look.scores(run, x, classes)
     if plan and plan.class_scores then y = y:narrow(2, 1, 1) end
     return y:reshape(-1)
   end)
+end
+
+--- Samples side by side, as the bytes of a PNG; nil of samples that are no pictures.
+---@param samples ganlua.tensor n x shape
+---@param columns integer
+---@return string?
+function look.png(samples, columns)
+  local shape = samples:shape()
+  if #shape ~= 4 or shape[4] ~= 1 and shape[4] ~= 3 then return nil end
+  return core.png_encode(image.grid(samples, { columns = columns }).pixels:detach())
 end
 
 ---- In numbers ------------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@
 local adjusting = require "ganlua.adjusting"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
-local image = require "ganlua.image"
 local labels = require "ganlua.labels"
+local look = require "ganlua.look"
 local streams = require "ganlua.streams"
 
 local commands = {}
@@ -68,12 +68,8 @@ end
 
 -- What an answer has of samples: a picture, or the numbers.
 local function shown(samples, columns)
-  local shape = samples:shape()
-  if #shape == 4 and (shape[4] == 1 or shape[4] == 3) then
-    local pixels = image.grid(samples, { columns = columns }).pixels
-    return { png = commands.base64(core.png_encode(pixels:detach())) }
-  end
-  return { values = samples:totable() }
+  local bytes = look.png(samples, columns)
+  return bytes and { png = commands.base64(bytes) } or { values = samples:totable() }
 end
 
 ---- The commands ----------------------------------------------------------------------------------------------------

@@ -14,12 +14,8 @@ local most_rows, piece <const> = 2000, 500
 local most_runs <const> = 200
 local most_bytes <const> = 256 << 20 -- of metrics.jsonl
 local most_columns <const> = 100
-local png_mark <const> = "\x89PNG\r\n\x1a\n"
 
-local function read(path, most)
-  if not core.exists(path) or core.is_directory(path) or core.file_size(path) > most then return nil end
-  return core.read_file(path)
-end
+local read = serving.read
 
 -- The numbers of a line of metrics.jsonl; nil of any other line.
 local function row_of(line)
@@ -85,21 +81,6 @@ local function runs_in(folder)
   return list
 end
 
--- Puts up the pictures of a run's folder.
-local function put_pictures(board, run)
-  local samples = run.folder .. "/samples"
-  if not core.is_directory(samples) then return end
-  local iterations = {}
-  for _, file in ipairs(core.list_directory(samples)) do
-    iterations[#iterations + 1] = math.tointeger(tonumber(file:match "^(%d%d?%d?%d?%d?%d?%d?%d?%d?)%.png$"))
-  end
-  table.sort(iterations)
-  for _, iteration in ipairs(iterations) do
-    local bytes = read(("%s/%06d.png"):format(samples, iteration), 16 << 20)
-    if bytes and bytes:sub(1, #png_mark) == png_mark then board:picture(run.name, iteration, bytes) end
-  end
-end
-
 --- What stands on the board of finished runs.
 ---@param board ganlua.board
 ---@param list { name: string, folder: string }[]
@@ -127,7 +108,7 @@ function folder_view.show(board, list)
   board.view:post("settings", '{"list":[]}', 1)
   board:replace("metrics", pieces)
   board:refuse "a finished run cannot be changed"
-  for _, run in ipairs(list) do put_pictures(board, run) end
+  for _, run in ipairs(list) do board:pictures_in(run.name, run.folder) end
   local first = statuses[1]
   board:post("status", {
     state = "finished", iteration = first.iteration, seconds = first.seconds, moves = serving.null,

@@ -9,10 +9,10 @@
 -- 3. In the sandbox a viewer looks, and does nothing.
 
 local adjusting = require "ganlua.adjusting"
+local budget = require "ganlua.view.budget"
 local columns = require "ganlua.view.columns"
 local commands = require "ganlua.view.commands"
 local core = require "ganlua.core"
-local image = require "ganlua.image"
 local look = require "ganlua.look"
 local progress = require "ganlua.progress"
 local serving = require "ganlua.view.serving"
@@ -23,8 +23,8 @@ local most_rows, piece, new_rows <const> = 2000, 500, 100
 local most_pieces <const> = 200
 -- Moves in the strip, and events that they are kept in.
 local most_moves, move_events <const> = 400, 40
--- How much of the time news and looks may take, and the least seconds between two of them.
-local news_share, looks_share, pause <const> = 0.004, 0.006, 0.25
+-- How much of the time news and looks may take.
+local news_share <const>, looks_share <const> = 0.004, 0.006
 -- Seconds that a paused run sleeps before it looks for Ctrl-C.
 local nap <const> = 0.1
 local most_points, most_scored, bins, side <const> = 500, 128, 20, 40
@@ -80,21 +80,6 @@ local function settings(self, run)
   self.board:post("settings", { list = list }, 1)
 end
 
--- Pictures that an earlier part of the run has left in its folder.
-local function earlier_pictures(self, run)
-  local folder = run.folder and run.folder .. "/samples"
-  if not folder or not core.is_directory(folder) then return end
-  local iterations = {}
-  for _, file in ipairs(core.list_directory(folder)) do
-    local iteration = math.tointeger(file:match "^(%d+)%.png$")
-    if iteration then iterations[#iterations + 1] = iteration end
-  end
-  table.sort(iterations)
-  for _, iteration in ipairs(iterations) do
-    self.board:picture(self.name, iteration, core.read_file(("%s/%06d.png"):format(folder, iteration)))
-  end
-end
-
 -- All that was measured before, thinned.
 local function past(self, run)
   local list = columns.pieces(run.log, most_rows, piece)
@@ -113,7 +98,8 @@ end
 function Server:begin(run)
   local board, new = serving.open(self.options)
   self.board, self.name, self.state = board, name_of(run), "running"
-  self.clock, self.next_news, self.next_look = core.monotonic, 0, 0
+  self.clock = core.monotonic
+  self.news, self.looks = budget.new(self.clock, news_share), budget.new(self.clock, looks_share)
   self.kinds, self.losses, self.first = {}, {}, run.game:moves() + 1
   self.fresh = not run.game.recorder.live
   for _, event in ipairs { "hello", "settings", "metrics", "moves", "samples", "histogram", "points", "status",
@@ -122,7 +108,7 @@ function Server:begin(run)
   end
   board:refuse(core.sandboxed and "in the sandbox a viewer can only look" or nil)
   begin_again(self, run)
-  earlier_pictures(self, run)
+  if run.folder then board:pictures_in(self.name, run.folder) end -- of an earlier part of the run
   if new then run.progress:say("view: %s", board.link) end
 end
 
@@ -165,12 +151,9 @@ local function tell_metrics(self, run)
 end
 
 local function news(self, run)
-  local before = self.clock()
   tell_metrics(self, run)
   tell_moves(self)
   tell_status(self, run)
-  local now = self.clock()
-  self.next_news = now + math.max(pause, (now - before) / news_share)
 end
 
 ---- Looks ------------------------------------------------------------------------------------------------------------
@@ -201,7 +184,6 @@ local function tell_scores(self, run)
 end
 
 local function looks(self, run)
-  local before = self.clock()
   local fine, problem = pcall(function()
     tell_scores(self, run)
     if look.is_plane(run) then tell_points(self, run) end
@@ -211,9 +193,10 @@ local function looks(self, run)
     self.blind = true
     self:warned(run, "the view cannot look at the networks: " .. tostring(problem))
   end
-  local now = self.clock()
-  self.next_look = now + math.max(pause, (now - before) / looks_share)
 end
+
+-- Whether there is somebody to look for, and something to look at.
+local function is_watched(self) return not self.blind and self.board.view:viewers() > 0 end
 
 ---- Commands ---------------------------------------------------------------------------------------------------------
 
@@ -248,8 +231,8 @@ local function serve(self, run, text, number)
     if text then obey(self, run, text, number) end
     if self.state == "paused" and not self.step and not began then
       began = self.clock()
-      news(self, run)
-      if self.board.view:viewers() > 0 and not self.blind then looks(self, run) end
+      self.news:spend(news, self, run)
+      if is_watched(self) then self.looks:spend(looks, self, run) end
     end
     core.check_stopped()
     local waits = self.state == "paused" and not self.step and not core.interrupted()
@@ -271,19 +254,13 @@ function Server:moved(run, kind, measured)
   self.kinds[place], self.losses[place] = letters[kind], its.loss
   local text, number = self.board.view:asked(0)
   if (text or self.state == "paused") and not run.talking then serve(self, run, text, number) end
-  local now = self.clock()
-  if now >= self.next_news then news(self, run) end
-  if now >= self.next_look and not self.blind and self.board.view:viewers() > 0 then looks(self, run) end
+  if self.news:is_due() then self.news:spend(news, self, run) end
+  if self.looks:is_due() and is_watched(self) then self.looks:spend(looks, self, run) end
 end
 
 function Server:sampled(run, samples, path)
-  local shape = samples:shape()
-  if path then
-    self.board:picture(self.name, run.game.iteration, core.read_file(path))
-  elseif #shape == 4 and (shape[4] == 1 or shape[4] == 3) then
-    local pixels = image.grid(samples, { columns = run.grid.columns }).pixels
-    self.board:picture(self.name, run.game.iteration, core.png_encode(pixels:detach()))
-  end
+  local bytes = path and core.read_file(path) or look.png(samples, run.grid.columns)
+  if bytes then self.board:picture(self.name, run.game.iteration, bytes) end
 end
 
 function Server:warned(run, message)

@@ -11,6 +11,8 @@ serving.port = 6426
 
 -- So many bytes of pictures are held; beyond that every other one goes.
 local most_pictures = 64 << 20
+-- A longer file is no picture of samples.
+local most_picture <const>, png_mark <const> = 16 << 20, "\x89PNG\r\n\x1a\n"
 
 --- JSON's null, in a table that is encoded.
 serving.null = 0 / 0
@@ -28,6 +30,15 @@ Board.__index = Board
 ---@return string
 function serving.text(text)
   return utf8.len(text) and text or (text:gsub("[\x80-\xff]", "?"))
+end
+
+--- The bytes of a file; nil where there is none, or where it is longer than `most` bytes.
+---@param path string
+---@param most integer
+---@return string?
+function serving.read(path, most)
+  if not core.exists(path) or core.is_directory(path) or core.file_size(path) > most then return nil end
+  return core.read_file(path)
 end
 
 --- Tells the viewers an event.
@@ -89,6 +100,23 @@ function Board:picture(run, iteration, png)
   end
   self:post("samples", { run = run, iteration = iteration }, not known and 1 << 16 or 0)
   while self.bytes > most_pictures and #self.pictures[run] > 1 do thin(self) end
+end
+
+--- Puts up the pictures that a run has left in its folder. What is no picture there is left out.
+---@param run string
+---@param folder string
+function Board:pictures_in(run, folder)
+  local samples = folder .. "/samples"
+  if not core.is_directory(samples) then return end
+  local iterations = {}
+  for _, file in ipairs(core.list_directory(samples)) do
+    iterations[#iterations + 1] = math.tointeger(tonumber(file:match "^(%d%d?%d?%d?%d?%d?%d?%d?%d?)%.png$"))
+  end
+  table.sort(iterations)
+  for _, iteration in ipairs(iterations) do
+    local bytes = serving.read(("%s/%06d.png"):format(samples, iteration), most_picture)
+    if bytes and bytes:sub(1, #png_mark) == png_mark then self:picture(run, iteration, bytes) end
+  end
 end
 
 --- Commands are answered by this error from now on; nil: they are taken.

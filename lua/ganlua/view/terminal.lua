@@ -5,6 +5,7 @@
 -- drawing, half to asking the generator for samples. Where the terminal cannot show it, or is too small, there is the
 -- plain progress line.
 
+local budget = require "ganlua.view.budget"
 local core = require "ganlua.core"
 local look = require "ganlua.look"
 local panels = require "ganlua.view.panels"
@@ -41,25 +42,6 @@ function terminal.height(columns, rows)
   return math.min(rows - text_rows, most_height)
 end
 
----- Budgets ---------------------------------------------------------------------------------------------------------
-
-local pause <const>, share <const> = 0.25, 0.005
-
-local Budget = {}
-Budget.__index = Budget
-
-local function budget(clock) return setmetatable({ clock = clock, next = -math.huge }, Budget) end
-
-function Budget:is_due() return self.clock() >= self.next end
-
--- Calls f(...); the next time is so late that it stays within its share of the time.
-function Budget:spend(f, ...)
-  local before = self.clock()
-  f(...)
-  local now = self.clock()
-  self.next = now + math.max(pause, (now - before) / share)
-end
-
 ---- The view --------------------------------------------------------------------------------------------------------
 
 local charts <const> = {
@@ -67,6 +49,7 @@ local charts <const> = {
   { title = "score", { "real", "real" }, { "fake", "generated" } },
   { title = "gradient", { "d_grad_norm", "discriminator" }, { "g_grad_norm", "generator" } },
 }
+local share <const> = 0.005 -- of the time, for drawing and for looking each
 local few_moves <const> = 50 -- before them nothing is known of how long the generator takes
 local point_count <const>, picture_count <const> = 256, 24
 
@@ -84,14 +67,14 @@ function terminal.new(given)
     ability = given.ability or progress.on_terminal() and terminal.ability(os.getenv) or nil,
     size = given.size or core.terminal_size,
     screen = screen.new(given.write or progress.write, core.at_kill),
-    drawing = budget(clock), looking = budget(clock),
+    drawing = budget.new(clock, share), looking = budget.new(clock, share),
     curves = {}, latest = {}, moves = 0, line = "",
   }, View)
 end
 
 local function kind_of(run)
   local shape = run.generator.output_shape
-  if #shape == 1 and shape[1] == 2 then return "points" end
+  if look.is_plane(run) then return "points" end
   if #shape == 3 and (shape[3] == 1 or shape[3] == 3) then return "pictures" end
 end
 
@@ -232,7 +215,7 @@ end
 function View:waits(run)
   if showing ~= self then return end
   leave(self, run)
-  self.drawing.next = -math.huge
+  self.drawing:renew()
 end
 
 function View:ended(run)
