@@ -29,10 +29,11 @@ local augment = gan.setting("augment", "none")
 -- --set features=FILE: the Frechet distance of samples' features from real ones', every `measure` iterations.
 -- The file is learned from the data where there is none.
 local file, features = gan.setting("features", ""), nil
-if file ~= "" then
-  local found, loaded = pcall(gan.features.load, file)
-  features = found and loaded or gan.features.train { data = data }
-  if not found then gan.save(file, features:state()) end
+if io.open(file) then
+  features = gan.features.load(file)
+elseif file ~= "" then
+  features = gan.features.train { data = data }
+  gan.save(file, features:state())
 end
 
 gan.train(recipe:options {

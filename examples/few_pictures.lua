@@ -18,8 +18,10 @@ local class = all:only(gan.setting("class", 1) - 1)
 local some = class:slice(1, gan.setting("count", 500))
 
 local file = gan.setting("features", "features.safetensors")
-local found, features = pcall(gan.features.load, file)
-if not found then
+local features
+if io.open(file) then
+  features = gan.features.load(file)
+else
   features = gan.features.train { data = all }
   gan.save(file, features:state())
 end

@@ -12,8 +12,10 @@ local height, width, channels = table.unpack(data:shape())
 local file = gan.setting("features", "") -- --set features=FILE: those of another run, or where to put them
 
 -- Distances are comparable where the features are the same ones: keep the file.
-local found, features = pcall(gan.features.load, file)
-if not found then
+local features
+if io.open(file) then
+  features = gan.features.load(file)
+else
   features = gan.features.train { data = data, iterations = gan.setting("learn", 1500) }
   if file ~= "" then gan.save(file, features:state()) end
 end
