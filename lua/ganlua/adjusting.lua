@@ -15,13 +15,6 @@ local adjusting = {}
 
 local players = { "generator", "discriminator" }
 
-local function sorted_names(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 -- A list with another value at one place.
 local function replaced(list, place, value)
   local new = table.move(list, 1, #list, 1, {})
@@ -30,7 +23,7 @@ local function replaced(list, place, value)
 end
 
 local function add_options(add, prefix, object, is_number, player, change)
-  for _, option in ipairs(sorted_names(object.options)) do
+  for _, option in ipairs(check.sorted_keys(object.options)) do
     local value = object.options[option]
     if is_number(option, value) then
       add(("%s.%s"):format(prefix, option), value, player, function(number)

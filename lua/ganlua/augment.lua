@@ -156,4 +156,4 @@ function augment.adjust(self, player, pictures)
   return p + 0.0
 end
 
-return augment
+return check.closed("gan.augment", augment)

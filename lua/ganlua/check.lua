@@ -173,11 +173,26 @@ local function accept(row, value)
   return value
 end
 
-local function sorted_keys(t)
+--- The keys of a table, sorted.
+---@param t table
+---@return any[]
+function check.sorted_keys(t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = key end
   table.sort(keys)
   return keys
+end
+
+--- Has a library say what it does not have, and what is meant.
+---@param name string "gan.loss"
+---@param library table
+---@return table library
+function check.closed(name, library)
+  return setmetatable(library, {
+    __index = function(_, key)
+      check.fail("%s has no '%s'%s", name, tostring(key), check.hint(key, check.sorted_keys(library)))
+    end,
+  })
 end
 
 -- The names of the options of a spec, in order. A spec does not change once it was used.
@@ -193,7 +208,7 @@ function check.options(where, given, spec)
   if type(given) ~= "table" then
     check.fail("%s: options must be a table {name = value}, got %s", where, check.describe(given))
   end
-  local names = names_of[spec] or sorted_keys(spec)
+  local names = names_of[spec] or check.sorted_keys(spec)
   names_of[spec] = names
   for key in pairs(given) do
     if type(key) ~= "string" then

@@ -228,11 +228,4 @@ function loss.plot(options)
   return require("ganlua.loss.plot").losses(options)
 end
 
-return setmetatable(loss, {
-  __index = function(_, name)
-    local names = {}
-    for known in pairs(loss) do names[#names + 1] = known end
-    table.sort(names)
-    check.fail("gan.loss has no '%s'%s", tostring(name), check.hint(name, names))
-  end,
-})
+return check.closed("gan.loss", loss)

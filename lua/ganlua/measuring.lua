@@ -36,9 +36,7 @@ local measures = {
   end },
 }
 
-local names = {}
-for name in pairs(measures) do names[#names + 1] = name end
-table.sort(names)
+local names = check.sorted_keys(measures)
 
 ---- Options ---------------------------------------------------------------------------------------------------------
 

@@ -238,12 +238,4 @@ penalty.consensus = define {
   end,
 }
 
-local names = {}
-for name in pairs(penalty) do names[#names + 1] = name end
-table.sort(names)
-
-return setmetatable(penalty, {
-  __index = function(_, name)
-    check.fail("gan.penalty has no '%s'%s", tostring(name), check.hint(name, names))
-  end,
-})
+return check.closed("gan.penalty", penalty)

@@ -131,12 +131,4 @@ function recipe.sagan(options) return make("sagan", options) end
 ---@return ganlua.recipe
 function recipe.stylegan2_small(options) return make("stylegan2_small", options) end
 
-local names = {}
-for name in pairs(recipe) do names[#names + 1] = name end
-table.sort(names)
-
-return setmetatable(recipe, {
-  __index = function(_, name)
-    check.fail("gan.recipe has no '%s'%s", tostring(name), check.hint(name, names))
-  end,
-})
+return check.closed("gan.recipe", recipe)

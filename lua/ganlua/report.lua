@@ -30,9 +30,8 @@ function report.report(values)
   if type(values) ~= "table" then
     check.fail("report: wanted a table {name = number}, got %s", check.describe(values))
   end
-  local numbers, names = flatten(values, nil, {}), {}
-  for name in pairs(numbers) do names[#names + 1] = name end
-  table.sort(names)
+  local numbers = flatten(values, nil, {})
+  local names = check.sorted_keys(numbers)
   local settings = package.loaded["ganlua.settings"]
   local path = settings and settings.set and settings.set["ganlua.report"]
   if path and #names > 0 then

@@ -111,6 +111,7 @@ describe("diffaugment", function()
       augment.diffaugment, { cutout = 2 })
     refuses("augment.diffaugment: unknown option 'colour' (did you mean 'color'?)", augment.diffaugment,
       { colour = true })
+    refuses("gan.augment has no 'adaa' (did you mean 'ada'?)", function() return augment.adaa end)
     refuses("augment.diffaugment: wanted pictures N x H x W x C, got a 4x2 tensor", augment.diffaugment {},
       gan.zeros(4, 2))
     assert.equal("diffaugment{color=true, cutout=0.5, translation=0.125}", tostring(augment.diffaugment {}))
