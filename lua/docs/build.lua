@@ -8,22 +8,11 @@
 
 local root = arg[0]:match "^(.*)lua/docs/build%.lua$"
 package.path = root .. "lua/docs/?.lua"
-require "ganlua" -- its modules are inside the interpreter
+local core = require("ganlua") and require "ganlua.core"
 
 local what, target = arg[1], arg[2]
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  assert(file:write(text))
-  assert(file:close())
-end
+local read, write = core.read_file, core.write_file
 
 local function list(pattern)
   local paths = {}

@@ -5,14 +5,8 @@
 local root = arg[0]:match "^(.*)spec/docs/newcomer%.lua$"
 package.path = root .. "lua/docs/?.lua"
 local gan = require "ganlua"
+local read = require("ganlua.core").read_file
 local pages = require "pages"
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
-end
 
 local function run(command)
   print("$ " .. command)
