@@ -1,9 +1,9 @@
 -- What augmentation does for a GAN that has few pictures: a DCGAN on 500 of one class.
 --
---   ganlua --sweep augment=none,diffaugment,ada --sweep seed=1..3 examples/few_pictures.lua PATH
+--   ganlua --sweep augment=none,diffaugment,translation,ada --sweep seed=1..3 examples/few_pictures.lua PATH
 --
 -- PATH is a folder or zip of square PNG or JPEG, one folder a class, as for cifar.lua. Settings: augment=none
--- (diffaugment, ada), class=1 (its number), count=500 pictures, iterations=4000, width=32, batch=32,
+-- (diffaugment, ada; translation is DiffAugment without colour and cutout), class=1 (its number), count=500 pictures, iterations=4000, width=32, batch=32,
 -- features=features.safetensors (by which samples are measured; learned from all pictures where there is no such file).
 -- The Frechet distance is that of 1,000 samples' features from those of all pictures of the class, also of those
 -- that the run does not see.
@@ -27,12 +27,21 @@ else
 end
 
 local shape = some:shape()
+local augmentations = {
+  none = function() end,
+  diffaugment = function() return gan.augment.diffaugment {} end,
+  translation = function() return gan.augment.diffaugment { color = false, cutout = 0 } end,
+  ada = function() return gan.augment.ada { speed = 50 } end,
+}
 local recipe = gan.recipe.dcgan { size = shape[1], channels = shape[3], width = gan.setting("width", 32) }
 local augment = gan.setting("augment", "none")
+if not augmentations[augment] then
+  error(("augment=%s: wanted none, diffaugment, translation or ada"):format(augment), 0)
+end
 local run = gan.train(recipe:options {
   name = "few-" .. augment, data = some, batch = gan.setting("batch", 32), ema = { decay = 0.995 }, reuse = true,
   loss = gan.loss.hinge {},
-  augment = augment ~= "none" and gan.augment[augment] { speed = augment == "ada" and 50 or nil } or nil,
+  augment = augmentations[augment](),
   measure = { every = 500, features = features, metrics = { "frechet" }, count = 1000, real = class },
   schedule = gan.schedule.alternate { iterations = gan.setting("iterations", 4000) },
 })
