@@ -43,9 +43,38 @@ function labels.taken_by(network)
   return #looking(network) > 0
 end
 
--- How often each class comes, where the data can tell; a script's own object may have the method class_counts.
-local function counts_of(data)
-  return type(data.class_counts) == "function" and data:class_counts() or nil
+--- How often each class comes, class 0 first, where the data can tell; a script's own object may have the method
+--- class_counts, and what it gives must be a list with examples in it.
+---@param where string how messages begin
+---@param data any
+---@return number[]?
+function labels.counts(where, data)
+  local counts = type(data.class_counts) == "function" and data:class_counts() or nil
+  if counts == nil then return nil end
+  local total = 0
+  for class, count in ipairs(type(counts) == "table" and counts or {}) do
+    if type(count) ~= "number" or not (count >= 0 and count < math.huge) then
+      check.fail("%s: data:class_counts() must give numbers of examples, got %s for class %d", where,
+        check.describe(count), class - 1)
+    end
+    total = total + count
+  end
+  if total == 0 then
+    check.fail("%s: data:class_counts() must give a list, how many examples each class has (class 0 first), or nil; "
+      .. "got %s", where, type(counts) ~= "table" and check.describe(counts)
+      or #counts == 0 and "an empty table" or "no examples at all")
+  end
+  return counts
+end
+
+-- How many classes the layers are for: the smallest number that one says, or nil.
+local function least_classes(layers)
+  local least
+  for _, layer in ipairs(layers) do
+    local size = layer.options.classes
+    least = size and math.min(least or size, size) or least
+  end
+  return least
 end
 
 -- How many classes there are: as the option says, or the data, or else the layers.
@@ -54,11 +83,7 @@ local function count_classes(where, given, data, counts, layers, extra)
   if told and known and told ~= known then
     check.fail("%s: option 'classes' says %d, the data have %d", where, told, known)
   end
-  local least
-  for _, layer in ipairs(layers) do
-    local size = layer.options.classes
-    least = size and math.min(least or size, size) or least
-  end
+  local least = least_classes(layers)
   local classes = told or known or least and least - extra
   if not classes or classes < 1 then
     check.fail("%s: nothing says how many classes there are: labels = { classes = n }", where)
@@ -102,7 +127,8 @@ function labels.plan(given)
   end
   local o = check.options(where, given.labels, labels.rows)
   local layers = table.move(D, 1, #D, #G + 1, table.move(G, 1, #G, 1, {}))
-  local counts = (o.drawn == "data" or not given.data.classes) and counts_of(given.data) or nil
+  local counts = (o.drawn == "data" or not given.data.classes) and labels.counts(where, given.data)
+    or nil
   local self = {
     names = given.data.classes, discriminator = #D > 0, class_scores = false, dropout = o.dropout, drawn = o.drawn,
     classes = count_classes(where, o, given.data, counts, layers, o.dropout > 0 and 1 or 0),
@@ -146,6 +172,19 @@ function labels.dropped(self, given)
 end
 
 ---- What a user asks for ------------------------------------------------------------------------------------------
+
+--- An option `label`: see labels.chosen.
+labels.row = { is = function() return true end }
+
+--- What a network alone tells of its labels: no names; nil where it looks at none.
+---@param network ganlua.module
+---@return ganlua.labels?
+function labels.of_network(network)
+  local layers = looking(network)
+  if #layers == 0 then return nil end
+  return { classes = least_classes(layers) or math.maxinteger, dropout = 0, class_scores = false, discriminator = false,
+    drawn = "balanced" }
+end
 
 -- One label as a number: a class by its number or its name.
 local function number_of(self, where, label)

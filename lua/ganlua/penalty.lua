@@ -165,7 +165,8 @@ penalty.feature_matching = define {
 -- slope in the latent, y a random direction of unit variance per dimension over the root of a picture's area, a the
 -- running mean of the norms: steps in the latent change pictures evenly. StyleGAN2, Karras 2020. For a generator that
 -- is sequential{mapping, synthesis}, as there, give both: then the slope is taken in the styles between them, on a
--- batch of its own, 1/shrink of the move's. shrink = 2.
+-- batch of its own, 1/shrink of the move's. shrink = 2. Of styles layer by layer (N x layers x style, as
+-- nn.style_mixing gives them) |J^T y|^2 is the mean over the layers.
 penalty.path_length = define {
   name = "path_length", weight = 2, player = "generator",
   options = {
@@ -183,7 +184,8 @@ penalty.path_length = define {
     local shape = made:shape()
     local area = #shape == 4 and shape[2] * shape[3] or 1
     local projected = (made * core.randn(shape)):sum() / math.sqrt(area)
-    local lengths = slopes(projected, from):norm(2)
+    local layers = #from:shape() == 3 and from:shape()[2] or 1
+    local lengths = slopes(projected, from):norm(2) / math.sqrt(layers)
     local memory, mean = move.memory, lengths:mean():item()
     memory.mean = (memory.mean or 0) * o.decay + mean * (1 - o.decay)
     return (lengths - memory.mean):square():mean()

@@ -124,9 +124,11 @@ function recipe.sngan_resnet(options) return make("sngan_resnet", options) end
 ---@return ganlua.recipe
 function recipe.sagan(options) return make("sagan", options) end
 
---- stylegan2_small{size=, channels=3, latent=128, style=128, layers=4, base=2048, most=128}: a mapping network of so
--- many layers to styles, modulated convolutions with skips to the picture, a residual discriminator, the path length
--- penalty; base/4 channels at the smallest size, half as many at each doubling, `most` at most. Karras 2020.
+--- stylegan2_small{size=, channels=3, latent=128, style=128, layers=4, base=2048, most=128, mixing=0.9}: a mapping
+-- network of so many layers to styles, of which a share `mixing` are two latents' in training, modulated convolutions
+-- with skips to the picture, a residual discriminator, the path length penalty; base/4 channels at the smallest size,
+-- half as many at each doubling, `most` at most. run:sample(n, { truncation = 0.7 }) draws nearer to the mean. Karras
+-- 2020.
 ---@param options table
 ---@return ganlua.recipe
 function recipe.stylegan2_small(options) return make("stylegan2_small", options) end

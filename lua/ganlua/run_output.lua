@@ -11,6 +11,7 @@ local labels = require "ganlua.labels"
 local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
+local truncation = require "ganlua.truncation"
 
 ---@class ganlua.trainer
 local Output = {}
@@ -29,10 +30,11 @@ end
 
 --- New samples: from the moving average where there is one, in eval mode, without a graph. `label`, of a game with
 --- labels: the one that all have (a number, or the name of a class), or a list of n; without it they are drawn.
+--- `truncation`, of a generator with nn.style_mixing: 1 leaves styles as they are, 0.7 draws them towards their mean.
 ---
 ---     run:sample(8, { label = 3 })
 ---@param n integer
----@param options? { label: any }
+---@param options? { label: any, truncation: number? }
 ---@return ganlua.tensor n x shape
 function Output:sample(n, options)
   n = math.tointeger(n) or n
@@ -40,8 +42,10 @@ function Output:sample(n, options)
     check.fail("run:sample: wanted a positive integer, got %s", check.describe(n))
   end
   local plan = self.options.labels
-  local label = check.options("run:sample", options, { label = { is = function() return true end } }).label
+  local given = check.options("run:sample", options, { label = labels.row, truncation = truncation.row })
+  local label = given.label
   if label ~= nil and not plan then check.fail("run:sample: option 'label': the generator looks at no labels") end
+  local _ <close> = truncation.of("run:sample", self.ema or self.generator, given.truncation)
   local _ <close> = self.game.streams:within "sample"
   local z = self.options.latent(n)
   return core.no_grad(self.generate, self, z, plan and labels.chosen(plan, "run:sample", n, label))

@@ -332,6 +332,14 @@ return function(core, gan)
   layer_group("modulated_conv2d", gan.nn.modulated_conv2d{out = 2, kernel = 3}, { 2, 2 },
     { numbers({2, 2, 2, 1}, 46), numbers({2, 2}, 47) },
     { weight(48, {3, 3, 1, 2}), values(0.25, -0.5), weight(49, {2, 1}), values(1.25) })
+  -- The same latents and layers are drawn in each call.
+  local mixing = gan.nn.style_mixing{mapping = gan.nn.linear{out = 2, bias = false}, layers = 3}
+  mixing:build{1, 2}
+  group("nn.style_mixing", { { label = "by latents and weights", inputs = { numbers({3, 2}, 52), weight(53, {2, 2}) },
+    call = function(z, w)
+      core.set_random{seed = 2, stream = 9, position = 0}
+      return mixing:with{w}(core.tanh(z))
+    end } })
   layer_group("equalized", gan.nn.equalized{gan.nn.linear{out = 2}, gain = 2, rate = 0.5}, nil,
     { numbers({2, 3}, 50) }, { weight(51, {3, 2}), values(0.5, 1) })
 

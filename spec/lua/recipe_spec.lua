@@ -114,12 +114,80 @@ describe("gan.recipe.stylegan2_small", function()
   it("makes its pictures from the styles: another style is another picture, and each stage adds to it", function()
     local G = gan.recipe.stylegan2_small { size = 16, base = 64, most = 16, latent = 8, style = 8 }:built()
     local z = gan.randn(2, 8)
-    local y = G(z)
+    local y = G:eval()(z)
     assert.is_true((y[1] - y[2]):abs():max():item() > 1e-3)
     assert.same(y:totable(), G(z):totable()) -- in eval there is no chance
     local names = 0
     for name in pairs(G:named_parameters()) do names = names + (name:find "^2%.picture%d%.weight$" and 1 or 0) end
     assert.equal(3, names)
+  end)
+end)
+
+describe("the styles of gan.recipe.stylegan2_small", function()
+  local size = { size = 16, channels = 1, base = 64, most = 16, latent = 8, style = 8 }
+  local function generator()
+    local G = gan.recipe.stylegan2_small(size).generator:build { 1, 8 }
+    for name, p in G:named_parameters() do
+      if name:find "picture%d.bias" then p:copy_(gan.randn(p:shape())) end
+    end
+    return G
+  end
+
+  -- Which layers' styles a sum over the picture depends on, as a text of 0 and 1.
+  local function heard(synthesis)
+    local styles = gan.randn(1, 6, 8)
+    local slope = gan.grad(synthesis(styles):square():sum(), { styles })[1]
+    local text = ""
+    for layer = 1, 6 do text = text .. (slope[1][layer]:abs():max():item() > 0 and 1 or 0) end
+    return text
+  end
+
+  it("go to the layers that they have in the paper's program", function()
+    local synthesis = generator()[2]:eval()
+    assert.equal("111111", heard(synthesis))
+    -- A picture's own style is that of the next convolution; with one picture alone, the later layers are not heard.
+    for picture, wanted in ipairs { "110000", "111100", "111111" } do
+      local alone = synthesis:clone()
+      for other = 1, 3 do
+        if other ~= picture then alone["picture" .. other].weight:fill_(0) end
+      end
+      assert.equal(wanted, heard(alone))
+    end
+    refuses("(synthesis): wanted styles of 6 layers, got 1x5x8", synthesis, gan.zeros(1, 5, 8))
+    refuses("wanted an N x layers x style input, got 1x8", synthesis, gan.zeros(1, 8))
+  end)
+
+  it("can be mixed by hand, and are two latents' in training", function()
+    local G = generator():eval()
+    local z = gan.randn(2, 8)
+    local styles = G[1](z)
+    local first, second = styles:narrow(1, 1, 1), styles:narrow(1, 2, 1)
+    local mixed = gan.concat({ first:narrow(2, 1, 3), second:narrow(2, 4, 3) }, 2)
+    local y, whole = G[2](mixed), G(z)
+    for i = 1, 2 do assert.is_true((y[1] - whole[i]):abs():max():item() > 1e-3) end
+    G:train()
+    assert.is_true((G(z) - G(z)):abs():max():item() > 1e-3) -- noise has no strength yet
+  end)
+
+  it("are nearer to their mean where samples are asked for with truncation", function()
+    local recipe = gan.recipe.stylegan2_small(size)
+    local run = gan.trainer(recipe:options { data = gan.zeros(8, 16, 16, 1), iterations = 1, out = false })
+    local function spread(truncation) return run:sample(20, { truncation = truncation }):var(1):mean():item() end
+    local whole = spread(1)
+    assert.is_true(whole > 0)
+    assert.is_near(0, spread(0), 1e-9 * whole)
+    assert.is_true(spread(0.5) < 0.6 * whole)
+    assert.equal(1, run.ema[1].truncation) -- as before
+    refuses("run:sample: option 'truncation' must be a number >= 0 and <= 1, got 1.5", run.sample, run, 1,
+      { truncation = 1.5 })
+    assert.equal(1, run.ema[1].truncation)
+    local walk = select(2, gan.image.interpolate(run, gan.randn(2, 8), gan.randn(2, 8), { truncation = 0 }))
+    assert.is_near(0, walk:var(1):max():item(), 1e-9 * whole)
+    local plain = gan.trainer { data = gan.zeros(8, 2), latent = 2, out = false, loss = gan.loss.hinge {},
+      generator = nn.linear { out = 2 }, discriminator = nn.linear { out = 1 },
+      schedule = gan.schedule.alternate { iterations = 1 } }
+    refuses("run:sample: option 'truncation': the linear has no nn.style_mixing", plain.sample, plain, 1,
+      { truncation = 0.5 })
   end)
 end)
 
@@ -199,6 +267,29 @@ describe("path_length with mapping and synthesis", function()
     local lengths = y:matmul(synthesis.weight:transpose(1, 2)):square():sum(2):sqrt()
     assert.is_near((lengths - lengths:mean()):square():mean():item(), value, 1e-4)
     assert.is_near(lengths:mean():item(), move.memory.mean, 1e-4)
+    -- Styles layer by layer: G(w) = sum of w_l B_l; the mean over the layers.
+    local layered = nn.define("layered", {
+      setup = function(self)
+        for l = 1, 2 do self:child(l, nn.linear { out = 2, bias = false }) end
+      end,
+      forward = function(self, styles)
+        local function of(l) return self[l](styles:narrow(2, l, 1):reshape(-1, 3)) end
+        return of(1) + of(2)
+      end,
+    }) {}
+    local mixed = nn.style_mixing { mapping = mapping, layers = 2 }
+    move.memory = {}
+    penalty = gan.penalty.path_length { mapping = mixed, synthesis = layered, shrink = 4, decay = 0 }
+    layered(mixed(z))
+    core.set_random { seed = 4, stream = 0, position = 0 }
+    mixed(z:narrow(1, 1, 2))
+    y = gan.randn(2, 2)
+    core.set_random { seed = 4, stream = 0, position = 0 }
+    value = penalty.value(move, penalty.options):item()
+    local squares = y:matmul(layered[1].weight:transpose(1, 2)):square():sum(2)
+      + y:matmul(layered[2].weight:transpose(1, 2)):square():sum(2)
+    lengths = (squares / 2):sqrt()
+    assert.is_near((lengths - lengths:mean()):square():mean():item(), value, 1e-4)
     refuses("path_length: wanted both mapping and synthesis", function()
       local half = gan.penalty.path_length { mapping = mapping }
       half.value(move, half.options)

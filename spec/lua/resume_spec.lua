@@ -128,6 +128,18 @@ describe("a run that was cut off and is unchanged", function()
     assert.is_true(calls >= 10)
   end)
 
+  it("ends with the bytes of the uncut one: StyleGAN2, whose styles are mixed at layers drawn at random", function()
+    local _, calls = survives_every_cut(gan.schedule.alternate { iterations = 5 }, function()
+      local recipe = gan.recipe.stylegan2_small { size = 8, channels = 1, latent = 4, style = 4, layers = 1, base = 16 }
+      local changes = recipe:options { checkpoint = { every = 2, keep = 1 } }
+      changes.data = core.zeros(8, 8, 8, 1) + core.arange(0, 8, 1):reshape(8, 1, 1, 1) / 8
+      changes.penalties = { gan.penalty.r1 { every = 2 }, gan.penalty.path_length { every = 2,
+        mapping = recipe.generator[1], synthesis = recipe.generator[2] } }
+      return changes
+    end)
+    assert.equal(10, calls)
+  end)
+
   it("ends with the bytes of the uncut one: alternate, cut at each of 60 moves", function()
     assert.equal(60, (survives_every_cut(gan.schedule.alternate { discriminator = 2, iterations = 20 })))
   end)

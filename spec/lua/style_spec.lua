@@ -2,6 +2,7 @@
 -- (Their numbers beside PyTorch's: reference_spec.lua; their gradients: spec/core/compositions.lua.)
 
 local gan = require "ganlua"
+local core = require "ganlua.core"
 local nn = gan.nn
 
 local function near(wanted, got, within)
@@ -111,5 +112,78 @@ describe("pixel_noise", function()
     m:eval()
     assert.same(m(x):totable(), m(x):totable())
     refuses("pixel_noise: wanted pictures of 3x3, got 1x4x4x4", m, gan.zeros(1, 4, 4, 4))
+  end)
+end)
+
+describe("style_mixing", function()
+  -- A mapping that changes nothing: the styles are the latents.
+  local function mixing(options)
+    options.mapping = nn.sequential { nn.dropout { p = 0 } }
+    return nn.style_mixing(options)
+  end
+
+  it("gives a sample's layers its style up to a layer drawn for it, then those of another latent", function()
+    local n, layers = 4000, 4
+    local m, z = mixing { layers = layers }, gan.randn(n, 2)
+    local w = m(z)
+    assert.same({ n, layers, 2 }, w:shape())
+    local own, all, counts, others = z:totable(), w:totable(), { 0, 0, 0, 0 }, {}
+    for i = 1, n do
+      local first = all[i]
+      assert.same(own[i], first[1])
+      local after = 1
+      while after < layers and first[after + 1][1] == own[i][1] do after = after + 1 end
+      counts[after] = counts[after] + 1
+      for k = 2, after do assert.same(own[i], first[k]) end
+      for k = after + 1, layers do assert.same(first[layers], first[k]) end
+      if after < layers then others[#others + 1] = first[layers] end
+    end
+    assert.is_near(0.1, counts[4] / n, 0.02) -- unmixed; six times its standard error is 0.028
+    for after = 1, 3 do assert.is_near(0.3, counts[after] / n, 0.035) end
+    local second = gan.tensor(others)
+    assert.is_near(0, second:mean():item(), 0.06)
+    assert.is_near(1, second:var():item(), 0.1)
+  end)
+
+  it("is exact where there is but one way to mix", function()
+    local m = nn.style_mixing { mapping = nn.linear { out = 1, bias = false }, layers = 2, mixing = 1 }
+    m:build { 1, 2 }
+    m.mapping.weight:copy_(gan.tensor { { 2 }, { -3 } })
+    gan.seed(5)
+    local second = gan.randn(2, 2)
+    gan.seed(5)
+    local w = m(gan.tensor { { 1, 4 }, { 0.5, -1 } })
+    for i, own in ipairs { 2 * 1 - 3 * 4, 2 * 0.5 + 3 } do
+      assert.equal(own, w[i][1]:item())
+      assert.is_near(2 * second[i][1]:item() - 3 * second[i][2]:item(), w[i][2]:item(), 1e-5)
+    end
+  end)
+
+  it("mixes nothing in eval, with mixing = 0 and with one layer, and draws nothing then", function()
+    local z = gan.randn(3, 2)
+    for _, m in ipairs { mixing { layers = 3 }:eval(), mixing { layers = 3, mixing = 0 }, mixing { layers = 1 } } do
+      local before, o = core.get_random(), m.options
+      assert.same(z:reshape(3, 1, 2):expand { 3, o.layers, 2 }:totable(), m(z):totable())
+      assert.same(before, core.get_random())
+    end
+  end)
+
+  it("draws styles towards their mean, which follows the batches of training", function()
+    local m = mixing { layers = 2, mixing = 0, decay = 0.75, truncation = 0.5 }
+    m(gan.tensor { { 2, 4 }, { 6, 0 } }) -- the mean: 0.25 * {4, 2}
+    assert.same({ 1, 0.5 }, m.mean:totable())
+    m:eval()
+    assert.same({ { { 3, -1 }, { 3, -1 } } }, m(gan.tensor { { 5, -2.5 } }):totable())
+    assert.same({ 1, 0.5 }, m:state().mean:totable())
+    m.truncation = 0
+    assert.same({ 1, 0.5 }, m(gan.randn(1, 2))[1][2]:totable())
+    assert.equal("style_mixing{layers=2, mixing=0, truncation=0}", (tostring(m):match "^[^:]*"))
+  end)
+
+  it("wants a mapping that gives numbers", function()
+    refuses("style_mixing: the mapping must give N x style, got N x 1x2x1",
+      nn.style_mixing { mapping = nn.reshape { 1, 2, 1 }, layers = 2 }, gan.zeros(1, 2))
+    refuses("option 'mapping' must be a module, got 3", nn.style_mixing, { mapping = 3, layers = 2 })
+    refuses("option 'mixing' must be", nn.style_mixing, { mapping = nn.relu {}, layers = 2, mixing = 1.5 })
   end)
 end)

@@ -19,7 +19,7 @@ nn.init = require("ganlua.nn.initialize").schemes
 
 for _, family in ipairs {
   "container", "linear", "conv", "norm", "sample_norm", "spectral_norm", "activation", "maxout", "shape", "resample",
-  "dropout", "growing", "minibatch", "conditional", "attention", "style",
+  "dropout", "growing", "minibatch", "conditional", "attention", "style", "mixing",
 } do
   for name, constructor in pairs(require("ganlua.nn." .. family)) do nn[name] = constructor end
 end

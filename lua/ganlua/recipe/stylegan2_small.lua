@@ -1,11 +1,16 @@
---- gan.recipe.stylegan2_small{size=, channels=3, latent=128, style=128, layers=4, base=2048, most=128}: Karras 2020
--- without its large sizes: a mapping network, a generator of modulated convolutions with skips to the picture, a
--- residual discriminator, and the path length penalty. Stage i, of (4 * 2^i)^2 pixels where the size is a power of 2,
--- has base/(4 * 2^i) channels, `most` at most; the paper's configuration F is latent = 512, style = 512, layers = 8,
--- base = 32768 (16384 for 256 pixels), most = 512. Left out: style mixing. Pictures are made larger by bilinear
+--- gan.recipe.stylegan2_small{size=, channels=3, latent=128, style=128, layers=4, base=2048, most=128, mixing=0.9}:
+-- Karras 2020 without its large sizes: a mapping network with style mixing, a generator of modulated convolutions with
+-- skips to the picture, a residual discriminator, and the path length penalty. Stage i, of (4 * 2^i)^2 pixels where the
+-- size is a power of 2, has base/(4 * 2^i) channels, `most` at most; the paper's configuration F is latent = 512,
+-- style = 512, layers = 8, base = 32768 (16384 for 256 pixels), most = 512. Pictures are made larger by bilinear
 -- interpolation, which is the paper's filter there, and smaller by means over 2 x 2 pixels, where the paper's filter is
--- twice as wide.
+-- twice as wide. The generator's parts can be called by themselves, to mix styles by hand:
+--
+--   local a, b = G[1](gan.randn(1, 128)), G[1](gan.randn(1, 128))     -- 1 x layers x style
+--   local coarse_of_a = gan.concat({ a:narrow(2, 1, 4), b:narrow(2, 5, #b[1] - 4) }, 2)
+--   gan.image.show(G[2](coarse_of_a))
 
+local check = require "ganlua.check"
 local core = require "ganlua.core"
 local loss = require "ganlua.loss"
 local nn = require "ganlua.nn"
@@ -44,7 +49,15 @@ local styled = nn.define("styled_conv", {
   end,
 })
 
--- Styles to pictures: each stage adds to the picture of the one below, made twice as large.
+-- The style of one layer, N x style, of those of all.
+local function of_layer(w, i)
+  local shape = w:shape()
+  return w:narrow(2, i, 1):reshape(shape[1], shape[3])
+end
+
+-- Styles to pictures: each stage adds to the picture of the one below, made twice as large. Styles are given layer by
+-- layer, N x layers x style: two convolutions a stage (one at the first), and one to the last picture; the picture of
+-- an earlier stage has the style of the next convolution.
 local synthesis = nn.define("synthesis", {
   options = { stages = { type = "table", required = true }, pictures = { type = "integer", required = true } },
   setup = function(self)
@@ -58,11 +71,15 @@ local synthesis = nn.define("synthesis", {
     self:child("larger", nn.upsample { mode = "bilinear" })
   end,
   forward = function(self, w)
+    local shape, count = self:input(w, 3, "an N x layers x style"), #self.options.stages
+    if shape[2] ~= 2 * count then
+      self:fail("wanted styles of %d layers, got %s", 2 * count, check.shape_text(shape))
+    end
     local x, picture = self.start(w), nil
-    for i = 1, #self.options.stages do
-      if i > 1 then x = self["up" .. i](x, w) end
-      x = self["conv" .. i](x, w)
-      local more = self["picture" .. i](x, w)
+    for i = 1, count do
+      if i > 1 then x = self["up" .. i](x, of_layer(w, 2 * i - 2)) end
+      x = self["conv" .. i](x, of_layer(w, 2 * i - 1))
+      local more = self["picture" .. i](x, of_layer(w, 2 * i))
       picture = picture and self.larger(picture) + more or more
     end
     return picture
@@ -70,13 +87,14 @@ local synthesis = nn.define("synthesis", {
   describe = function() return "synthesis" end,
 })
 
-local function mapping(o)
+-- Latents to styles for so many layers.
+local function mapping(o, count)
   local layers = { nn.pixel_norm {} }
   for _ = 1, o.layers do
     layers[#layers + 1] = nn.equalized { nn.linear { out = o.style }, rate = 0.01, gain = GAIN }
     layers[#layers + 1] = nn.leaky_relu {}
   end
-  return nn.sequential(layers)
+  return nn.style_mixing { mapping = nn.sequential(layers), layers = count, mixing = o.mixing }
 end
 
 -- A discriminator's block: half the size; the sum of two paths is as large as each of them.
@@ -113,6 +131,7 @@ return {
     layers = { type = "integer", min = 1, default = 4 },
     base = { type = "integer", min = 1, default = 2048 },
     most = { type = "integer", min = 1, default = 128 },
+    mixing = { type = "number", min = 0, max = 1, default = 0.9 },
   },
 
   make = function(o)
@@ -122,7 +141,7 @@ return {
     for i, size in ipairs(sizes) do
       list[i] = { size = size, channels = math.max(1, math.min(o.most, o.base // (2 << i))) }
     end
-    local mapped, drawn = mapping(o), synthesis { stages = list, pictures = o.channels }
+    local mapped, drawn = mapping(o, 2 * #list), synthesis { stages = list, pictures = o.channels }
     return {
       source = "Karras 2020, Analyzing and improving the image quality of StyleGAN",
       generator = nn.sequential { mapped, drawn },
