@@ -12,6 +12,7 @@ local core = require "ganlua.core"
 local curve = require "ganlua.curve"
 local cross_entropy = require("ganlua.loss.classification").cross_entropy
 local generate = require "ganlua.generate"
+local labels_of = require "ganlua.labels"
 local nn = require "ganlua.nn"
 local optim = require "ganlua.optim"
 local progress = require "ganlua.progress"
@@ -166,7 +167,7 @@ end
 -- of a first look.
 local function count_classes(data)
   if type(data.classes) == "table" and #data.classes > 0 then return #data.classes end
-  local counts = type(data.class_counts) == "function" and data:class_counts()
+  local counts = labels_of.counts("features.train", data)
   if counts then return #counts end
   local size = data:size()
   local _, labels = labelled_batch(data, size < 2000 and math.tointeger(size) or 2000, 1)

@@ -372,6 +372,22 @@ describe("a data set by its classes", function()
     assert.same({ 500, 500 }, gan.data.from(function(i) return { i }, i % 2 end):class_counts())
   end)
 
+  it("says where a script's own counts are of no use", function()
+    local data = gan.data.from(function(i) return { i, i }, i % 3 end)
+    for _, row in ipairs {
+      { {}, "must give a list, how many examples each class has (class 0 first), or nil; got an empty table" },
+      { { 0, 0 }, "or nil; got no examples at all" }, { 3, "or nil; got 3" }, { { 4, "two" }, 'got "two" for class 1' },
+      { { 4, -1 }, "must give numbers of examples, got -1 for class 1" },
+    } do
+      data.class_counts = function() return row[1] end
+      refuses("train: labels: data:class_counts() ", gan.trainer, options { data = data })
+      refuses(row[2], gan.trainer, options { data = data })
+      refuses("features.train: data:class_counts() ", gan.features.train, { data = data, progress = false })
+    end
+    data.class_counts = function() return nil end
+    assert.equal(3, gan.trainer(options { data = data }).options.labels.classes)
+  end)
+
   it("has each class equally often where it is balanced, and every example in its turn", function()
     local set = data_of { 1, 4, 2 }
     local balanced = set:balanced()
