@@ -98,13 +98,14 @@ function image.show(t, options)
   require("ganlua.image.show")(pixels:detach(), options)
 end
 
---- What a generator makes on the way from latents to others, n x latent each: a grid with a row for each of n. Options:
---- steps = 8; way = "spherical" or "linear". The pictures themselves, n * steps x H x W x C, are the second result. See
+--- What a generator, or a run's, makes on the way from latents to others, n x latent each: a grid with a row for each
+--- of n. Options: steps = 8; way = "spherical" or "linear"; label and truncation as run:sample takes them, a label for
+--- all or a list with one for each row. The pictures themselves, n * steps x H x W x C, are the second result. See
 --- ganlua.image.interpolate.
----@param network ganlua.module
+---@param network ganlua.module|ganlua.trainer
 ---@param from ganlua.tensor
 ---@param to ganlua.tensor
----@param options? { steps: integer?, way: "spherical"|"linear"|nil }
+---@param options? { steps: integer?, way: "spherical"|"linear"|nil, label: any, truncation: number? }
 ---@return ganlua.image
 ---@return ganlua.tensor
 function image.interpolate(network, from, to, options)

@@ -302,10 +302,42 @@ describe("image.interpolate", function()
     assert.is_near(2, latents[#latents]:totable()[2][1], 1e-5)
   end)
 
+  it("takes the labels that run:sample takes, one for all or one a row", function()
+    local asked
+    local labelled = nn.define("labelled", {
+      labels = true, options = { classes = { type = "integer", default = 3 } },
+      forward = function(_, z, labels)
+        asked = labels:totable()
+        return z:narrow(2, 1, 1):reshape(-1, 1, 1, 1)
+      end,
+    }) {}
+    local data = gan.data.tensor(gan.zeros(6, 1, 1, 1), gan.tensor { 0, 1, 2, 0, 1, 2 })
+    data.classes = { "ant", "bee", "cat" }
+    local run = gan.trainer { data = data, latent = 2, generator = labelled, out = false, loss = gan.loss.hinge {},
+      discriminator = nn.sequential { nn.flatten {}, nn.linear { out = 1 } },
+      schedule = gan.schedule.alternate { iterations = 1 } }
+    local z = gan.zeros(2, 2)
+    local function with(generator, label)
+      image.interpolate(generator, z, z, { steps = 2, label = label })
+      return asked
+    end
+    assert.same({ 2, 2, 2, 2 }, with(run, "cat"))
+    assert.same({ 1, 1, 0, 0 }, with(run, { "bee", 0 }))
+    assert.same({ 1, 1, 2, 2 }, with(labelled, gan.tensor { 1, 2 }))
+    assert.same({ 1, 1, 1, 1 }, with(labelled, 1))
+    with(run) -- drawn, one a row
+    assert.is_true(asked[1] == asked[2] and asked[3] == asked[4])
+    refuses("image.interpolate: there is no class 'bea' (did you mean 'bee'?)", with, run, "bea")
+    refuses("image.interpolate: a label must be a whole number from 0 to 2, got 3", with, labelled, 3)
+    refuses("image.interpolate: a label must be a whole number from 0 to 2, got \"ant\"", with, labelled, "ant")
+    refuses("image.interpolate: wanted one label or 2, got a list of 3", with, run, { 0, 1, 2 })
+    refuses("option 'label': the generator looks at no labels", with, G, 1)
+  end)
+
   it("refuses latents that do not belong together", function()
     refuses("wanted two tensors of latents, n x latent, got a 2x3 tensor and a 3x3 tensor", image.interpolate, G,
       gan.zeros(2, 3), gan.zeros(3, 3))
-    refuses("wanted a network, got a table (of a run: run.ema or run.generator)", image.interpolate, { generator = G })
+    refuses("wanted a network or a run, got a table", image.interpolate, { generator = G })
     refuses("option 'steps' must be", image.interpolate, G, gan.zeros(1, 3), gan.zeros(1, 3), { steps = 1 })
   end)
 end)
