@@ -56,6 +56,11 @@ describe("gan.export.onnx", function()
     assert.same({ { name = "input", kind = 1, shape = { "batch", 3, 5, 5 } },
       { name = "labels", kind = 7, shape = { "batch" } } }, model.inputs)
     assert.same({ { name = "output", kind = 1, shape = { "batch", 1 } } }, model.outputs)
+    model = exported(by_name["embedding"])
+    assert.same({ { name = "input", kind = 7, shape = { "batch" } } }, model.inputs)
+    model = exported(by_name["embedding, and labels beside it"])
+    assert.same({ { name = "input", kind = 7, shape = { "batch" } },
+      { name = "labels", kind = 7, shape = { "batch" } } }, model.inputs)
     local row = by_name["discriminator"]
     model = exported(row)
     local whole = reader.run(model, { input = to_nchw(row.x) })
@@ -91,13 +96,26 @@ describe("gan.export.onnx", function()
     local m = nn.sequential { nn.linear { out = 4 }, nn.reshape { 2, 2, 1 }, squares {} }
     refuses("not built yet", m, path)
     m(gan.randn(4, 3))
-    refuses("sequential: layer 3 (squares): export: there is no way to write this layer; these are known: avg",
+    refuses("sequential: layer 3 (squares): export: there is no way to write this layer (its nn.define may say one:",
       m, path)
     refuses("export.onnx: wanted a module, got 7", 7, path)
     refuses("the path must be a string, got nothing", m)
     local conv = nn.conv2d { out = 2, kernel = 3 }
     conv(gan.randn(1, 4, 4, 3))
     refuses("export.onnx: say what it takes, as in input = {64}", conv, path)
+    local embedding = nn.embedding { count = 2, dim = 3 }:build(gan.zeros(1))
+    refuses("embedding: export: an embedding takes whole numbers, and so it can only be what the network begins with",
+      embedding, path, { input = { 7 } })
+    local modulated = nn.modulated_conv2d { out = 2, kernel = 3 }
+    modulated(gan.zeros(1, 4, 4, 3), gan.zeros(1, 2))
+    refuses("modulated_conv2d: export: it takes a style beside its input", modulated, path, { input = { 4, 4, 3 } })
+    local synthesis = gan.recipe.stylegan2_small { size = 8, latent = 4, style = 4, layers = 1, base = 16 }.generator
+      :build { 1, 4 }[2]
+    refuses("synthesis): export: wanted samples of at least 1 rows of numbers, got 4", synthesis, path,
+      { input = { 4 } })
+    refuses("(synthesis): export: wanted samples of at least 4 rows of numbers, got 3x4", synthesis, path,
+      { input = { 3, 4 } })
+    refuses("export.onnx: option 'truncation': the conv2d has no nn.style_mixing", conv, path, { truncation = 0.5 })
     refuses("unknown option 'inputs' (did you mean 'input'?)", conv, path, { inputs = { 3 } })
     refuses("conv2d: export: wanted samples of ... x 3, got 4x4x2", conv, path, { input = { 4, 4, 2 } })
     conv.weight:fill_(0 / 0)
@@ -117,7 +135,8 @@ for line in sys.stdin:
     model = onnx.load(case["path"])
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(case["path"], providers=["CPUExecutionProvider"])
-    feed = {"input": numpy.array(case["x"], numpy.float32).reshape(case["x_shape"])}
+    kind = numpy.int64 if session.get_inputs()[0].type == "tensor(int64)" else numpy.float32
+    feed = {"input": numpy.array(case["x"], kind).reshape(case["x_shape"])}
     if "labels" in case:
         feed["labels"] = numpy.array(case["labels"], numpy.int64)
     y = session.run(None, feed)[0]

@@ -10,15 +10,22 @@ local check = require "ganlua.check"
 local core = require "ganlua.core"
 local state = require "ganlua.nn.state"
 local steps = require "ganlua.export.step"
-for _, family in ipairs { "layers", "resampling", "labelled" } do require("ganlua.export." .. family) end
+for _, family in ipairs { "layers", "resampling", "labelled", "styles" } do require("ganlua.export." .. family) end
 
 local graph = { numel = steps.numel }
+
+-- What the `steps` of a script's own layers call.
+local Graph = { add = steps.add, walk = steps.walk, row = steps.row }
+Graph.__index = Graph
 
 ---@class ganlua.graph_step
 ---@field op string "linear", "conv2d", "conv_transpose2d", "scale_shift", "activation", "layer_norm", "upsample",
 --- "avg_pool", "max_pool", "global_sum_pool", "reshape", "mix", "group_norm", "pixel_norm", "maxout", "pixel_shift" (a
---- term for each pixel), "attention" (of queries, keys and values), "minibatch_stddev", and "class_scale_shift",
---- "class_product" and "class_concat" (weight and bias have a row for each class, the network's labels say which)
+--- term for each pixel), "attention" (of queries, keys and values), "minibatch_stddev", "class_scale_shift",
+--- "class_product" and "class_concat" (weight and bias have a row for each class, the network's labels say which),
+--- "class_rows" (the input says which), "constant" (a weight for every sample of the input), "repeat" (numbers as rows
+--- that are all alike), "row" (one of them), "channel_product" (of a picture and a factor for each channel), and
+--- "demodulate" (a picture over the root of the squares of such factors times a weight)
 ---@field inputs integer[] values
 ---@field output integer
 ---@field where string the layer's place: "sequential: layer 3 (conv2d)"
@@ -38,7 +45,9 @@ local graph = { numel = steps.numel }
 ---@field scale? integer of upsample
 ---@field mode? string of upsample
 ---@field factors? number[] of mix: the inputs times these, added up
+---@field row? integer of row
 
+--- A network as steps; g:add(m, shape, step), g:walk(m, x, ...) and g:row(m, x, i) are those of ganlua.export.step.
 ---@class ganlua.graph
 ---@field steps ganlua.graph_step[]
 ---@field shapes integer[][] of each value
@@ -55,14 +64,27 @@ function graph.is_shape(value)
   return true
 end
 
--- The shape of a sample that the first layer of m takes, where it tells.
+-- The shape of a sample that the first layer of m takes, where it tells: of an embedding it is one whole number.
 local function first_input(m)
-  while m.kind ~= "linear" and m.parts.children[1] do m = m[m.parts.children[1].key] end
-  return m.kind == "linear" and { m.weight:shape()[1] } or nil
+  while m.kind ~= "linear" and m.kind ~= "embedding" and m.parts.children[1] do m = m[m.parts.children[1].key] end
+  return m.kind == "linear" and { m.weight:shape()[1] } or m.kind == "embedding" and {} or nil
+end
+
+-- Leaves out the steps that the output does not need.
+local function prune(g)
+  local needed, kept = { [g.output] = true }, {}
+  for i = #g.steps, 1, -1 do
+    local step = g.steps[i]
+    if needed[step.output] then
+      table.insert(kept, 1, step)
+      for _, x in ipairs(step.inputs) do needed[x] = true end
+    end
+  end
+  g.steps = kept
 end
 
 --- The steps of a network that is built. `input`: the shape of one sample that it takes; where its first layer is
---- linear, it may be left out. Raises for a layer that cannot be written, naming it and its place.
+--- linear or an embedding, it may be left out. Raises for a layer that cannot be written, naming it and its place.
 ---@param where string how messages begin: "export.c"
 ---@param m ganlua.module
 ---@param input integer[]?
@@ -77,10 +99,11 @@ function graph.of(where, m, input)
   if not input then
     check.fail("%s: say what it takes, as in input = {64}: its first layer does not tell", where)
   end
-  local g = { steps = {}, shapes = { input } }
+  local g = setmetatable({ steps = {}, shapes = { input } }, Graph)
   local _ <close> = m:modes()
   m:eval()
   g.output = core.no_grad(steps.walk, g, m, 1)
+  prune(g)
   return g
 end
 

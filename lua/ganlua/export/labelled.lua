@@ -24,3 +24,10 @@ function writers.concat_embedding(g, m, x)
   shape[#shape] = shape[#shape] + m.options.dim
   return add(g, m, shape, { op = "class_concat", inputs = { x }, weight = m.embed.weight })
 end
+
+function writers.embedding(g, m, x)
+  if #g.shapes[x] > 0 then
+    m:fail("export: an embedding takes whole numbers, and so it can only be what the network begins with")
+  end
+  return add(g, m, { m.options.dim }, { op = "class_rows", inputs = { x }, weight = m.weight })
+end

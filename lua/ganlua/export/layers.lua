@@ -1,5 +1,5 @@
---- What each layer of gan.nn is as steps, but for those of resampling.lua and labelled.lua (see step.lua beside this
--- file).
+--- What each layer of gan.nn is as steps, but for those of resampling.lua, labelled.lua and styles.lua (see step.lua
+-- beside this file).
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
@@ -7,14 +7,14 @@ local step = require "ganlua.export.step"
 
 local add, agrees, rank, walk, writers = step.add, step.agrees, step.rank, step.walk, step.writers
 
-function writers.sequential(g, m, x)
-  for i = 1, m.options.count do x = walk(g, m[i], x) end
+function writers.sequential(g, m, x, ...)
+  for i = 1, m.options.count do x = walk(g, m[i], x, ...) end
   return x
 end
 
-function writers.residual(g, m, x)
-  local main = walk(g, m.main, x)
-  local skip = m.skip and walk(g, m.skip, x) or x
+function writers.residual(g, m, x, ...)
+  local main = walk(g, m.main, x, ...)
+  local skip = m.skip and walk(g, m.skip, x, ...) or x
   local a, b = check.shape_text(g.shapes[main]), check.shape_text(g.shapes[skip])
   if a ~= b then m:fail("export: main gives %s and skip %s: they must agree", a, b) end
   return add(g, m, g.shapes[main], { op = "mix", inputs = { main, skip }, factors = { 1, 1 } })

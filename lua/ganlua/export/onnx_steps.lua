@@ -1,4 +1,5 @@
---- How each step of a graph is written in an ONNX file: writers.OP(unit, step, x) -> the name of what it makes.
+--- How each step of a graph is written in an ONNX file: writers.OP(unit, step, x) -> the name of what it makes. Those
+-- of labels and styles are in onnx_conditions.lua.
 --
 -- Inside the file pictures are N x C x H x W, as ONNX's operators have them; what lies otherwise in ganlua (features
 -- behind flatten, before reshape) is brought into ganlua's order there. All weights stay what they are.
@@ -211,40 +212,6 @@ function writers.minibatch_stddev(unit, step, x)
   return file:node("Concat", { x, channel }, { axis = 1 })
 end
 
--- The rows of a table that belong to the labels: N x columns.
-local function of_classes(unit, t, what)
-  unit.labels = true
-  return unit.file:node("Gather", { unit.file:constant(t, what), "labels" })
-end
-
-function writers.class_scale_shift(unit, step, x)
-  local file, shape = unit.file, shape_of(unit, step.output)
-  local function rows(t, what)
-    local chosen = of_classes(unit, t, what)
-    return is_picture(shape) and file:node("Unsqueeze", { chosen, file:integers { 2, 3 } }) or chosen
-  end
-  return affine(unit, x, rows(step.weight, "factors"), rows(step.bias, "terms"))
-end
-
-function writers.class_product(unit, step, x)
-  local product = unit.file:node("Mul", { x, of_classes(unit, step.weight, "embedding") })
-  return unit.file:node("ReduceSum", { product, unit.file:integers { 1 } })
-end
-
--- Beside the channels of a picture the class's numbers stand at each pixel; channels come last elsewhere.
-function writers.class_concat(unit, step, x)
-  local file, shape = unit.file, sizes(shape_of(unit, step.inputs[1]))
-  local rank, axis = #shape, is_picture(shape) and 1 or #shape
-  local spread, others = { 1, table.unpack(shape) }, {}
-  for i = 1, rank do
-    if i ~= axis then others[#others + 1] = i end
-  end
-  spread[axis + 1] = 1
-  local rows = of_classes(unit, step.weight, "embedding")
-  if rank > 1 then
-    rows = file:node("Expand", { file:node("Unsqueeze", { rows, file:integers(others) }), file:integers(spread) })
-  end
-  return file:node("Concat", { x, rows }, { axis = axis })
-end
-
-return { writers = writers, sizes = sizes }
+return {
+  writers = writers, sizes = sizes, shape_of = shape_of, is_picture = is_picture, affine = affine,
+}

@@ -215,6 +215,7 @@ local specification = {
   own_start = { type = "boolean", default = false },
   joins = { type = "function", default = function() return false end },
   joined = { type = "function" },
+  steps = { type = "function" },
 }
 
 --- Defines a kind of module and returns its constructor.
@@ -223,10 +224,11 @@ local specification = {
 -- self:parameter(name, tensor) and self:buffer(name, tensor), for inputs of that shape. forward(self, x, ...).
 -- And where needed: setup(self) adds children with self:child(name, module) when it is constructed; labels = true: it
 -- is called with labels, forward(self, x, labels), and so is the network in a game; own_start = true: gan.nn.init
--- leaves its weights as build made them;
--- joins(self, joint) tells whether the layer can do a resampling beside it in the same operation, joined(self, x,
--- joint) does both (see ganlua.nn.join); arguments(...) makes the table of options from what the constructor was given;
--- describe(self) -> one line.
+-- leaves its weights as build made them; arguments(...) makes the table of options from what the constructor was given;
+-- describe(self) -> one line; joins(self, joint) tells whether the layer can do a resampling beside it in the same
+-- operation, joined(self, x, joint) does both (see ganlua.nn.join); steps(self, g, x, ...) says to gan.export what
+-- forward does: x stands for what comes in, g:walk(layer, x) is what a layer makes of it, g:add(self, shape, step) a
+-- step of ganlua.export.graph, and what comes out is returned.
 ---@param name string
 ---@param spec table
 ---@param plain? fun(self: ganlua.module): boolean see define_plain

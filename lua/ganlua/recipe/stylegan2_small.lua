@@ -32,6 +32,10 @@ local constant = nn.define("constant", {
     shape[1] = #w
     return self.value:expand(shape)
   end,
+  steps = function(self, g, w)
+    local o = self.options
+    return g:add(self, { o.size, o.size, o.channels }, { op = "constant", inputs = { w }, weight = self.value })
+  end,
 })
 
 -- A modulated convolution with noise and activation: m(x, w).
@@ -46,6 +50,13 @@ local styled = nn.define("styled_conv", {
   forward = function(self, x, w)
     if self.up then x = self.up(x) end
     return core.leaky_relu(self.noise(self.conv(x, w)) + self.bias, 0.2) * GAIN
+  end,
+  steps = function(self, g, x, w)
+    if self.up then x = g:walk(self.up, x) end
+    local y = g:walk(self.noise, g:walk(self.conv, x, w))
+    local larger = g:add(self, g.shapes[y], { op = "scale_shift", inputs = { y }, bias = self.bias * GAIN,
+      weight = core.full({ self.options.out }, GAIN) })
+    return g:add(self, g.shapes[y], { op = "activation", inputs = { larger }, name = "leaky_relu", slope = 0.2 })
   end,
 })
 
@@ -81,6 +92,17 @@ local synthesis = nn.define("synthesis", {
       x = self["conv" .. i](x, of_layer(w, 2 * i - 1))
       local more = self["picture" .. i](x, of_layer(w, 2 * i))
       picture = picture and self.larger(picture) + more or more
+    end
+    return picture
+  end,
+  steps = function(self, g, w)
+    local x, picture = g:walk(self.start, w), nil
+    for i = 1, #self.options.stages do
+      if i > 1 then x = g:walk(self["up" .. i], x, g:row(self, w, 2 * i - 2)) end
+      x = g:walk(self["conv" .. i], x, g:row(self, w, 2 * i - 1))
+      local more = g:walk(self["picture" .. i], x, g:row(self, w, 2 * i))
+      picture = picture and g:add(self, g.shapes[more],
+        { op = "mix", inputs = { g:walk(self.larger, picture), more }, factors = { 1, 1 } }) or more
     end
     return picture
   end,

@@ -11,7 +11,7 @@ local function lived_in(m, x, labels)
     if name:find "bias" or #p:shape() == 1 then gan.no_grad(p.add_, p, gan.randn(p:shape()) * 0.3) end
   end
   m:train()
-  for _ = 1, 3 do gan.no_grad(m, x * 1.5 + 0.1, labels) end
+  for _ = 1, 3 do gan.no_grad(m, #x:shape() > 1 and x * 1.5 + 0.1 or x, labels) end
   return m:eval()
 end
 
@@ -39,7 +39,7 @@ return function()
     local row = { name = name, x = x, labels = more and more.labels, batches = more and more.batches or { 1, 2, 5, 8 } }
     row.network = lived_in(network, x, row.labels)
     if more and more.after then more.after(row.network) end
-    row.input = table.move(x:shape(), 2, #x:shape(), 1, {})
+    row.input = #x:shape() > 1 and table.move(x:shape(), 2, #x:shape(), 1, {}) or nil
     list[#list + 1] = row
   end
   local function pictures(...) return gan.randn(...) end
@@ -104,6 +104,36 @@ return function()
     nn.equalized { nn.linear { out = 30 }, rate = 0.1, gain = 2, bias = 1 }, nn.leaky_relu {}, nn.reshape { 2, 3, 5 },
     nn.pixel_noise {}, nn.equalized { nn.conv2d { out = 4, kernel = 3, pad = 1 } }, nn.upsample {}, nn.pixel_noise {},
   }, gan.randn(4, 7))
+  local function stylegan(truncation)
+    local G = gan.recipe.stylegan2_small { size = 16, channels = 2, latent = 6, style = 5, base = 48, most = 10,
+      layers = 2 }.generator
+    G[1].truncation = truncation
+    return G
+  end
+  add("StyleGAN2", stylegan(1), gan.randn(5, 6), { batches = { 1, 2, 5 } })
+  add("StyleGAN2, nearer to its mean", stylegan(0.6), gan.randn(5, 6), { batches = { 1, 2, 5 } })
+  -- With styles of its own for each layer.
+  add("StyleGAN2's synthesis", stylegan(1):build { 1, 6 }[2], gan.randn(5, 6, 5), { batches = { 1, 2, 5 } })
+  add("a layer of a script's own", nn.define("modulated_by_itself", {
+    setup = function(self)
+      self:child("first", nn.conv2d { out = 4, kernel = 3 })
+      self:child("pool", nn.global_avg_pool {})
+      self:child("second", nn.modulated_conv2d { out = 3, kernel = 3 })
+    end,
+    forward = function(self, x)
+      local y = self.first(x)
+      return self.second(y, self.pool(y))
+    end,
+    steps = function(self, g, x)
+      local y = g:walk(self.first, x)
+      return g:walk(self.second, y, g:walk(self.pool, y))
+    end,
+  }) {}, pictures(3, 5, 6, 2))
+  add("embedding", nn.sequential { nn.embedding { count = 4, dim = 6 }, nn.linear { out = 12 }, nn.relu {},
+    nn.reshape { 2, 2, 3 } }, gan.tensor { 3, 0, 1 })
+  add("embedding, and labels beside it", nn.sequential { nn.embedding { count = 4, dim = 6 },
+    nn.conditional_batch_norm { classes = 3 }, nn.linear { out = 2 } }, gan.tensor { 3, 0, 1 },
+    { labels = gan.tensor { 2, 0, 1 } })
   add("nothing", nn.sequential { nn.dropout {} }, gan.randn(2, 6))
   return list
 end

@@ -145,8 +145,10 @@ local function concatenated(a, ...)
   return all
 end
 
-local function gathered(_, x, places)
-  if type(x) ~= "table" then return x:index(1, places + 1) end
+local function gathered(a, x, places)
+  if type(x) ~= "table" then
+    return x:index((a.axis or 0) + 1, (type(places) == "table" and gan.tensor(places) or places) + 1)
+  end
   local chosen = {}
   for i, place in ipairs(places) do chosen[i] = x[place + 1] end
   return chosen
