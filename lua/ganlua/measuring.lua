@@ -7,6 +7,7 @@
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local labels = require "ganlua.labels"
+local is_module = require("ganlua.nn.state").is
 local metrics = require "ganlua.metrics"
 local streams = require "ganlua.streams"
 
@@ -106,6 +107,7 @@ function measuring.options(where, given, data, taken)
     if known[name] then check.fail("%s: there are two columns '%s' in metrics.jsonl", where, name) end
     known[name] = true
   end
+  o.apart = o.real ~= nil -- from the data
   o.real = o.real or is_data(data) and data or nil
   if not o.real then
     check.fail("%s: say what is real, as in real = tensor: the data is the script's own, and reading it would move it",
@@ -117,20 +119,48 @@ function measuring.options(where, given, data, taken)
   if theirs ~= ours then check.fail("%s: real examples are %s, those of the data are %s", where, theirs, ours) end
   if size < o.count then o.real_count = math.max(8, math.tointeger(size)) end
   if size < 8 then check.fail("%s: wanted at least 8 real examples, got %d", where, size) end
+  if is_module(o.features) then o.features:build { 1, table.unpack(shape) } end
   return o
 end
 
---- What config.lua says of it.
+---- What config.lua says of it --------------------------------------------------------------------------------------
+
+-- Features that were trained or loaded, or a module: what they are made of counts, not which object they are.
+local function features_text(features)
+  local text = features and tostring(features):gsub("0x%x+", "")
+  local trained = type(features) == "table" and features.probabilities ~= nil
+  if not trained and not is_module(features) then return text end
+  local sum = core.checksum(core.safetensors_encode(features:state()))
+  return trained and ("features %08x"):format(sum) or ("%s\nstate %08x"):format(text, sum)
+end
+
+-- Real examples that are not the run's data: the numbers of a tensor, or of a data set's first examples.
+local function real_text(real)
+  local text, examples = tostring(real), real
+  if core.is_tensor(real) then
+    text = check.describe(real)
+  else
+    local n = math.tointeger(math.min(64, real:size()))
+    examples = streams.with(1, streams.number "data", function() return (real:batch(n, 1)) end)
+  end
+  local sum, count = 0, #examples
+  for first = 1, count, at_once do
+    local part = examples:narrow(1, first, math.min(at_once, count - first + 1))
+    sum = core.checksum(core.float_bytes(part), sum)
+  end
+  return ("%s, %08x"):format(text, sum)
+end
+
+--- What config.lua says of it, from which a run that is changed is known.
 ---@param o table
 ---@return table
 function measuring.describe(o)
   local list = {}
   for i, measure in ipairs(o.list) do list[i] = measure.name end
-  local features = o.features and tostring(o.features):gsub("0x%x+", "")
-  if type(o.features) == "table" and o.features.probabilities then -- trained or loaded: what they are made of counts
-    features = ("features %08x"):format(core.checksum(core.safetensors_encode(o.features:state())))
-  end
-  return { every = o.every, count = o.count, metrics = list, features = features }
+  return {
+    every = o.every, count = o.count, metrics = list, features = features_text(o.features),
+    real = o.apart and real_text(o.real) or nil,
+  }
 end
 
 ---- Measuring -------------------------------------------------------------------------------------------------------

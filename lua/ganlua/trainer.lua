@@ -76,7 +76,8 @@ local rows = move_options.rows
 --- are, in the lines of metrics.jsonl of every so many iterations. features: of gan.features, a module, or a
 --- function(examples) -> n x d; without them the examples themselves are compared. metrics = { "frechet", "kid" }: also
 --- "precision_recall", "density_coverage", "sliced_wasserstein", "classifier_score", and name =
---- function(generated, real) -> number. count = 2000 samples. real: a data set or tensor, the run's data by default
+--- function(generated, real) -> number. count = 2000 samples. real: a data set or tensor, the run's data by default. A
+--- run whose module or real examples are others is a changed one; what a function uses is not looked at
 ---@field log string|string[]|nil "tensorboard", "csv" or a list of them: the numbers in the run's folder for other
 --- programs too. TensorBoard's event files also have the sample pictures, histograms of scores and parameters, gradient
 --- norms by parameter (these every sample.every iterations) and the script: `tensorboard --logdir runs`. "csv" is

@@ -167,6 +167,32 @@ describe("gan.train's measure", function()
     assert.not_equal(trained.fingerprint, run(gan.features.load(others)).options.fingerprint)
   end)
 
+  it("knows a run by its features, a module's too, and by its real examples", function()
+    local function fingerprint(changes)
+      return gan.trainer(options(folder .. "/changed", { measure = measure(changes) })).options.fingerprint
+    end
+    local module = nn.sequential { nn.flatten {}, nn.linear { out = 5 }, nn.batch_norm {} }
+    local before = fingerprint { features = module }
+    assert.equal(before, fingerprint { features = module:clone() })
+    local other = module:clone()
+    other[2].weight:add_(1e-3)
+    assert.not_equal(before, fingerprint { features = other })
+    other = module:clone()
+    other[3].running_mean = other[3].running_mean + 1
+    assert.not_equal(before, fingerprint { features = other })
+
+    local real = core.rand(300, 4, 4, 1)
+    before = fingerprint { real = real }
+    assert.equal(before, fingerprint { real = real:copy() })
+    assert.not_equal(before, fingerprint {})
+    assert.not_equal(before, fingerprint { real = gan.concat({ real:narrow(1, 1, 299), core.zeros(1, 4, 4, 1) }, 1) })
+    local set = gan.data.tensor(real)
+    before = fingerprint { real = set }
+    assert.equal(before, fingerprint { real = gan.data.tensor(real) })
+    assert.not_equal(before, fingerprint { real = gan.data.tensor(real + 1) })
+    assert.same(set:batch(4):totable(), gan.data.tensor(real):batch(4):totable()) -- where it was
+  end)
+
   it("leaves a run of another measure alone", function()
     gan.train(options(folder .. "/once", { measure = measure() }))
     local run = gan.train(options(folder .. "/once", { measure = measure { count = 200 } }))
