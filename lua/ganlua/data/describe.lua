@@ -15,7 +15,9 @@ local shown <const> = 64
 ---@field examined integer how many were looked at
 ---@field shape integer[]
 ---@field classes { name: string, count: integer }[]?
----@field range { min: number, max: number, mean: number, std: number }
+---@field range { min: number, max: number, mean: number, std: number } of the numbers that are finite
+---@field not_finite integer how many numbers are nan or infinite
+---@field sick integer[] places of the examples that have such numbers
 ---@field sizes { size: string, count: integer }[]? of pictures before they were brought to one size
 ---@field duplicates integer[][] groups of places whose examples are equal, number for number
 ---@field skipped { name: string, reason: string }[]?
@@ -44,7 +46,13 @@ function Description:__tostring()
     line("sizes", "%s", list_text(self.sizes, 8, function(size) return ("%s: %d"):format(size.size, size.count) end))
   end
   local range = self.range
-  line("values", "%.4g to %.4g, mean %.4g, standard deviation %.4g", range.min, range.max, range.mean, range.std)
+  if range.min <= range.max then
+    line("values", "%.4g to %.4g, mean %.4g, standard deviation %.4g", range.min, range.max, range.mean, range.std)
+  end
+  if self.not_finite > 0 then
+    line("not finite", "%d numbers (nan or infinite), in %d examples: %s", self.not_finite, #self.sick,
+      list_text(self.sick, 8, tostring))
+  end
   local extra = 0
   for _, group in ipairs(self.duplicates) do extra = extra + #group - 1 end
   line("duplicates", "%s", extra == 0 and "none" or ("%d, such as %s"):format(extra,
@@ -58,13 +66,23 @@ function Description:__tostring()
   return table.concat(lines, "\n")
 end
 
--- Adds up minima, maxima and moments over batches.
-local function measure(range, batch)
-  local low, high = batch:min():item(), batch:max():item()
-  local n = batch:numel()
-  range.min, range.max = math.min(range.min, low), math.max(range.max, high)
-  range.n, range.sum = range.n + n, range.sum + batch:mean():item() * n
-  range.squares = range.squares + (batch * batch):mean():item() * n
+-- Adds up minima, maxima and moments of the numbers that are finite over batches, and which examples have others.
+local function measure(range, batch, start)
+  local all, n = batch:numel(), batch:numel()
+  local low, high, kept = batch, batch, batch
+  if not core.all_finite(batch) then
+    local finite = (batch - batch):eq(0)
+    for i, share in ipairs(finite:reshape(#batch, -1):mean(2):totable()) do
+      if share < 1 then table.insert(range.sick, start + i) end
+    end
+    n = math.floor(finite:sum():item() + 0.5)
+    range.not_finite = range.not_finite + all - n
+    kept = core.where(finite, batch, 0)
+    low, high = core.where(finite, batch, math.huge), core.where(finite, batch, -math.huge)
+  end
+  range.min, range.max = math.min(range.min, low:min():item()), math.max(range.max, high:max():item())
+  range.n, range.sum = range.n + n, range.sum + kept:mean():item() * all
+  range.squares = range.squares + (kept * kept):mean():item() * all
 end
 
 -- Groups of equal examples, by their digests.
@@ -78,7 +96,7 @@ local function group(places_of)
 end
 
 local function examine(set, count)
-  local range = { min = math.huge, max = -math.huge, n = 0, sum = 0, squares = 0 }
+  local range = { min = math.huge, max = -math.huge, n = 0, sum = 0, squares = 0, not_finite = 0, sick = {} }
   local places_of, labelled, counts, first = {}, false, {}, nil
   for start = 0, count - 1, at_once do
     local n = math.min(at_once, count - start)
@@ -89,7 +107,7 @@ local function examine(set, count)
       batch, labels = set.read(core.arange(start + 1, start + n + 1, 1))
     end
     first = first or batch
-    measure(range, batch)
+    measure(range, batch, start)
     for i, digest in ipairs(core.row_digests(batch)) do
       local places = places_of[digest] or {}
       places_of[digest] = places
@@ -140,6 +158,7 @@ function describe.set(set, most)
   return setmetatable({
     name = tostring(set), summary = set.summary, count = set.count, examined = count, shape = set:shape(),
     classes = classes, sizes = set.sizes, skipped = set.skipped, duplicates = duplicates, grid = grid, shown = in_grid,
+    not_finite = range.not_finite, sick = range.sick,
     range = {
       min = range.min, max = range.max, mean = mean, std = math.max(range.squares / range.n - mean ^ 2, 0) ^ 0.5,
     },

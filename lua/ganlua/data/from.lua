@@ -8,7 +8,7 @@ local streams = require "ganlua.streams"
 local from = {}
 
 -- Example i of the function: a tensor, and a label or nil. What it draws at random follows the seed and i.
-local function example(read, i)
+local function example(read, i, classes)
   local seed = core.get_random().seed
   local value, label = streams.with(seed, streams.number("example", i), read, i)
   if type(value) == "table" or type(value) == "number" then value = core.tensor(value) end
@@ -18,6 +18,9 @@ local function example(read, i)
   if label ~= nil and (math.type(label) == nil or label < 0 or label >= source.most_classes or label % 1 ~= 0) then
     check.fail("data.from: example %d: a label is a whole number from 0 to %d, got %s", i, source.most_classes - 1,
       check.describe(label))
+  elseif label and classes and label >= #classes then
+    check.fail("data.from: example %d has label %s, there are %d classes, whose labels are from 0", i,
+      check.describe(label), #classes)
   end
   return value, label
 end
@@ -27,14 +30,14 @@ end
 ---@param count number
 ---@param classes string[]?
 function from.open(read, count, classes)
-  local first, first_label = example(read, 1)
+  local first, first_label = example(read, 1, classes)
   local shape = first:shape()
 
   -- The examples with these numbers, stacked.
   local function stack(numbers)
     local list, labels = {}, first_label and {} or nil
     for k, i in ipairs(numbers) do
-      local value, label = example(read, i)
+      local value, label = example(read, i, classes)
       if check.shape_text(value:shape()) ~= check.shape_text(shape) then
         check.fail("data.from: example %d is %s, example 1 is %s", i, check.shape_text(value:shape()),
           check.shape_text(shape))
