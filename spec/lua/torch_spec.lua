@@ -140,6 +140,21 @@ describe("gan.import.torch", function()
     refuses("sequential: layer 1 (flatten): say what the network takes, as in input = {32, 32, 3}", gan.import.torch,
       flat, files .. "half.safetensors")
   end)
+
+  it("names what torch.save writes, zipped or not", function()
+    local m = nn.linear { out = 1 }:build { 1, 2 }
+    for _, head in ipairs { "PK\3\4", "\128\2", "\128\5" } do
+      core.write_file(out, head .. ("x"):rep(100))
+      refuses("is a file of torch.save: wanted one of safetensors.torch.save_file(", gan.import.torch, m, out)
+    end
+  end)
+
+  it("needs not be told what a DCGAN takes, whose latents are pictures of one pixel", function()
+    local G = gan.recipe.dcgan({ size = 28, width = 4, latent = 6 }).generator:build { 1, 6 }
+    local before = core.safetensors_encode(G:state())
+    gan.export.torch(G, out)
+    assert.equal(before, core.safetensors_encode(gan.import.torch(G, out):state()))
+  end)
 end)
 
 describe("gan.export.torch", function()

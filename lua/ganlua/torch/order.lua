@@ -67,6 +67,7 @@ function trace(m, at, found)
     at.order, at.chain = nil, { m }
   elseif (kind == "flatten" or kind == "reshape") and after then
     local before = at.shape
+    if not before and #after == 3 and not matters(after) then before = { after[1] * after[2] * after[3] } end
     if not before then
       m:fail("say what the network takes, as in input = {32, 32, 3}; or flatten = \"nhwc\", where PyTorch's features "
         .. "are in ganlua's order")
