@@ -4,6 +4,7 @@
 -- clamped when it is written.
 
 local check = require "ganlua.check"
+local check_path = require "ganlua.image.path"
 local core = require "ganlua.core"
 
 local image = {}
@@ -19,9 +20,8 @@ function image.save(t, path)
   if #shape == 2 then shape[3] = 1 end
   if #shape ~= 3 or shape[3] ~= 1 and shape[3] ~= 3 then
     check.fail("image.save: wanted a picture H x W x 1 or H x W x 3, got %s", check.describe(t))
-  elseif type(path) ~= "string" then
-    check.fail("image.save: the path must be a string, got %s", check.describe(path))
   end
+  check_path("image.save", path)
   check.within("image.save", core.write_file, path, core.png_encode(t:detach():reshape(shape)))
 end
 

@@ -37,6 +37,8 @@ describe("image.save", function()
     refuses("got \"cat\"", image.save, "cat", path)
     refuses("path must be a string", image.save, gan.zeros(5, 7, 1), 3)
     refuses("/no/such/folder/x.png", image.save, gan.zeros(5, 7, 1), "/no/such/folder/x.png")
+    refuses("image.save: what is written is PNG: wanted a name such as x.png, got x.jpg", image.save, gan.zeros(5, 7),
+      "x.jpg")
   end)
 end)
 

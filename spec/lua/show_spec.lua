@@ -270,6 +270,10 @@ describe("image.animate", function()
     refuses("wanted pictures, a list of them, or a run's folder, got nothing", image.animate)
     refuses("there are no sample pictures in " .. folder, image.animate, folder)
     refuses("wanted pictures N x H x W x 1 or 3, got a 3 tensor", image.animate, gan.zeros(3))
+    local animation = image.animate(gan.zeros(1, 2, 2, 1))
+    refuses("animation:save: what is written is PNG: wanted a name such as a/run.png, got a/run.GIF", animation.save,
+      animation, "a/run.GIF")
+    refuses("animation:save: the path must be a string, got 3", animation.save, animation, 3)
   end)
 end)
 

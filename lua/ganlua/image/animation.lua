@@ -2,6 +2,7 @@
 -- know it shows the first one. Its frames are those of ordinary PNG files, put in other chunks.
 
 local check = require "ganlua.check"
+local check_path = require "ganlua.image.path"
 local core = require "ganlua.core"
 
 local signature <const> = "\137PNG\r\n\26\n"
@@ -77,9 +78,7 @@ Animation.__index = Animation
 --- Writes the animation as a PNG file.
 ---@param path string
 function Animation:save(path)
-  if type(path) ~= "string" then
-    check.fail("animation:save: the path must be a string, got %s", check.describe(path))
-  end
+  check_path("animation:save", path)
   check.within("animation:save", core.write_file, path, self.bytes)
 end
 

@@ -40,7 +40,8 @@ end
 function weights.read(path)
   local bytes = core.read_file(path)
   if bytes:find "^PK\3\4" or bytes:find "^\128[\2-\5]" then -- a zip of pickles, or one alone
-    check.fail("%s: is a file of torch.save: wanted one of safetensors.torch.save_file(module.state_dict(), path)", path)
+    check.fail("%s: is a file of torch.save: wanted one of safetensors.torch.save_file(module.state_dict(), path)",
+      path)
   end
   local length = #bytes >= 8 and string.unpack("<I8", bytes) or -1
   if length < 2 or length > #bytes - 8 then damaged(path, "it ends in its header") end
