@@ -15,15 +15,15 @@ local strict = { "cc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedan
 local host = [[
 #include "net.h"
 #include <stdio.h>
-static float z[NET_INPUT], image[NET_OUTPUT], other[NET_OUTPUT], scratch[NET_SCRATCH];
+static float z[NET_INPUT MORE], image[NET_OUTPUT], other[NET_OUTPUT], scratch[NET_SCRATCH];
 int main(int argc, char **argv)
 {
     int i;
     (void)argc, (void)argv;
     LOAD
     while (fread(z, sizeof z, 1, stdin) == 1) {
-        net_generate(z, image);
-        net_generate_with(z, other, scratch);
+        net_generate(z LABEL, image);
+        net_generate_with(z LABEL, other, scratch);
         for (i = 0; i < NET_OUTPUT; i++)
             if (image[i] != other[i])
                 return 2;
@@ -39,17 +39,19 @@ local function compile(words)
   assert.equal(0, result.code)
 end
 
--- Exports m, compiles it, runs it on x (N x ...), and compares with m(x) in eval mode.
-local function agrees(m, x, options, load)
-  shell.write(folder .. "/main.c", (host:gsub("LOAD", load or "")))
+-- Exports m, compiles it, runs it on x (N x ...), and compares with m(x, labels) in eval mode.
+local function agrees(m, x, options, load, labels)
+  local filled = { LOAD = load or "", MORE = labels and "+ 1" or "", LABEL = labels and ", (int)z[NET_INPUT]" or "" }
+  shell.write(folder .. "/main.c", (host:gsub("%u+", filled)))
   gan.export.c(m, folder .. "/net", options)
   local words = table.move(strict, 1, #strict, 1, {})
   for _, word in ipairs { "main.c", "net.c", "-o", "net", "-lm" } do words[#words + 1] = word end
   compile(words)
   local _ <close> = m:modes()
   m:eval()
-  local wanted = gan.no_grad(m, x):reshape(-1):totable()
-  local numbers = x:reshape(-1):totable()
+  local wanted = gan.no_grad(m, x, labels):reshape(-1):totable()
+  local rows = x:reshape(#x, -1)
+  local numbers = (labels and gan.concat({ rows, labels:reshape(-1, 1) }, 2) or rows):reshape(-1):totable()
   local text = {}
   for i, value in ipairs(numbers) do text[i] = string.pack("<f", value) end
   local result = shell.run({ folder .. "/net" }, { cwd = folder, stdin = table.concat(text) })
@@ -63,14 +65,14 @@ local function agrees(m, x, options, load)
 end
 
 -- Trained-looking statistics for batch normalisation, and parameters that are not their first values.
-local function lived_in(m, x)
+local function lived_in(m, x, labels)
   gan.seed(3)
-  m(x)
+  m(x, labels)
   for name, p in m:named_parameters() do
     if name:find "bias" or #p:shape() == 1 then gan.no_grad(p.add_, p, gan.randn(p:shape()) * 0.3) end
   end
   m:train()
-  for _ = 1, 3 do gan.no_grad(m, x * 1.5 + 0.1) end
+  for _ = 1, 3 do gan.no_grad(m, x * 1.5 + 0.1, labels) end
   return m
 end
 
@@ -222,6 +224,62 @@ describe("gan.export.c", function()
     compile { "cc", "-std=c99", "-c", "net.c" }
     compile { "g++", "-Wall", "-Wextra", "-Werror", "-pedantic", "main.cpp", "net.o", "-o", "net", "-lm" }
     assert.equal(0, shell.run({ folder .. "/net" }).code)
+  end)
+
+  it("agrees with networks that look at a label, which stands behind z", function()
+    local z, labels = gan.randn(5, 6), gan.tensor { 4, 0, 2, 1, 3 }
+    local G = nn.sequential { nn.concat_embedding { classes = 6, dim = 3 }, nn.linear { out = 24 },
+      nn.conditional_batch_norm { classes = 5 }, nn.relu {}, nn.reshape { 2, 3, 4 },
+      nn.residual { main = nn.sequential { nn.conditional_batch_norm { classes = 5 }, nn.relu {},
+        nn.conv2d { out = 4, kernel = 3, pad = 1 } } },
+      nn.concat_embedding { classes = 5, dim = 2 }, nn.conv2d { out = 3, kernel = 1 }, nn.tanh {} }
+    agrees(lived_in(G, z, labels), z, { input = { 6 } }, nil, labels)
+    local header = shell.read(folder .. "/net.h")
+    assert.matches("void net_generate(const float *z, int label, float *image);", header, 1, true)
+    assert.matches("label: from 0 to 4, its class; any other counts as 0.", header, 1, true)
+    local x = images(5, 4, 4, 3)
+    local D = nn.sequential { nn.conv2d { out = 6, kernel = 3 }, nn.leaky_relu {}, nn.global_sum_pool {},
+      nn.projection { classes = 5, spectral = true } }
+    agrees(lived_in(D, x, labels), x, { input = { 4, 4, 3 } }, nil, labels)
+    -- Any other label counts as the first.
+    shell.write(folder .. "/main.c", [[
+#include "net.h"
+int main(void)
+{
+    static const int wrong[] = {-1, 5, 2147483647, -2147483647 - 1};
+    static float z[NET_INPUT], image[NET_OUTPUT], other[NET_OUTPUT];
+    int i;
+    z[0] = 1;
+    net_generate(z, 0, image);
+    for (i = 0; i < 4; i++) {
+        net_generate(z, wrong[i], other);
+        if (image[0] != other[0])
+            return 1;
+    }
+    net_generate(z, 3, other);
+    return image[0] == other[0];
+}
+]])
+    compile { "cc", "-fsanitize=address,undefined", "main.c", "net.c", "-o", "net", "-lm" }
+    assert.equal(0, shell.run({ folder .. "/net" }, { cwd = folder }).code)
+    local embedding = nn.sequential { nn.embedding { count = 4, dim = 5 }, nn.linear { out = 9 } }
+    embedding(gan.tensor { 0 })
+    agrees(embedding, gan.tensor { 3, 0, 2 })
+  end)
+
+  it("agrees with StyleGAN2's generator, drawn to its mean or not, and with its synthesis alone", function()
+    local G = gan.recipe.stylegan2_small { size = 16, channels = 2, latent = 6, style = 5, base = 48, most = 10,
+      layers = 2 }.generator
+    local z = gan.randn(3, 6)
+    agrees(lived_in(G, z), z, { input = { 6 } })
+    G[1].truncation = 0.6
+    agrees(G, z, { input = { 6 } })
+    local styled = shell.read(folder .. "/net.c")
+    G[1].truncation = 1
+    gan.export.c(G, folder .. "/net", { input = { 6 }, truncation = 0.6 })
+    assert.equal(styled, shell.read(folder .. "/net.c"))
+    agrees(G[2], gan.randn(3, 6, 5), { input = { 6, 5 } })
+    agrees(G[1], z, { input = { 6 } })
   end)
 
   it("writes the same bytes for the same network, and does not change it", function()

@@ -8,6 +8,8 @@ local graph = require "ganlua.export.graph"
 local kernels = require "ganlua.export.c_kernels"
 local memory = require "ganlua.export.memory"
 local templates = require "ganlua.export.c_templates"
+local truncation = require "ganlua.truncation"
+require "ganlua.export.c_conditions"
 
 local filled = templates.filled
 
@@ -19,6 +21,7 @@ local filled = templates.filled
 ---@field weights { name: string, values: number[], what: string }[]
 ---@field calls string[]
 ---@field used table<string, boolean> kernels
+---@field classes integer? how many labels there are, where the network looks at one
 
 -- What the last step says of the numbers that come out.
 local ranges = { tanh = "from -1 to 1", sigmoid = "from 0 to 1", relu = "from 0", softplus = "from 0" }
@@ -77,10 +80,15 @@ local function write(unit, file, side)
   local values = {
     FILE = file, NAME = unit.name, UPPER = upper, IN = graph.numel(g.shapes[1]), COUNT = graph.numel(shape),
     RANGE = range_of(g), SCRATCH = math.max(unit.plan.scratch, 1),
-    LATENT = #g.shapes[1] == 1 and ", a latent as in training: of a standard normal distribution, as a rule"
+    LATENT = #g.shapes[1] == 0 and ", a whole number from 0, its class"
+      or #g.shapes[1] == 1 and ", a latent as in training: of a standard normal distribution, as a rule"
       or (" (%s)"):format(check.shape_text(g.shapes[1])),
     LAYOUT = is_picture and filled(", $H x $W x $C: the rows of a picture from the top, in each its pixels, in each "
       .. "its channels", sizes) or "",
+    LABEL = unit.classes and ", int label" or "", PASS = unit.classes and ", label" or "",
+    CLASS = unit.classes and (" * label: from 0 to %d, its class; any other counts as 0.\n"):format(unit.classes - 1)
+      or "",
+    CHECK = unit.classes and ("    label = label < 0 || label >= %d ? 0 : label;\n"):format(unit.classes) or "",
     SIZES = is_picture and filled("#define $N_HEIGHT $H\n#define $N_WIDTH $W\n#define $N_CHANNELS $C\n", sizes) or "",
     LAYERS = table.concat(listed, "\n"), CALLS = table.concat(unit.calls, "\n"), LOAD = "", INCLUDE = "",
     LOADING = side and (" * Before all, %s_load reads the weights from the file %s.weights.\n"):format(unit.name, file)
@@ -118,6 +126,7 @@ local options = {
   },
   input = { is = graph.is_shape, wanted = "the shape of one sample, such as {64}" },
   weights = { type = "string", choices = { "array", "file" }, default = "array" },
+  truncation = truncation.row,
 }
 
 -- "out/my-digits.c" -> "out/my-digits", "my-digits", "my_digits".
@@ -130,19 +139,22 @@ local function names_of(path)
 end
 
 --- Writes a network, as it is in eval mode, as C99: PATH.c and PATH.h, with the functions NAME_generate(z, image), and
---- NAME_generate_with(z, image, scratch) for several threads. Its numbers agree with ganlua's within 1e-4.
+--- NAME_generate_with(z, image, scratch) for several threads. Its numbers agree with ganlua's within 1e-4. Where the
+--- network looks at labels, the label stands behind z: NAME_generate(z, label, image).
 ---
 --- Options: name = the last part of the path (what the functions' names begin with); input = {...}, the shape of one
 --- sample, where the first layer is not linear; weights = "array" in the .c file, or "file": beside it, in
---- PATH.weights, which NAME_load reads (better for networks of more than a million weights). Returns the files' paths.
+--- PATH.weights, which NAME_load reads (better for networks of more than a million weights); truncation, as run:sample
+--- takes it. Returns the files' paths.
 ---@param module ganlua.module run.ema or run.generator, for example
 ---@param path string
----@param given? { name: string?, input: integer[]?, weights: "array"|"file"|nil }
+---@param given? { name: string?, input: integer[]?, weights: "array"|"file"|nil, truncation: number? }
 ---@return string[]
 return function(module, path, given)
   if type(path) ~= "string" then check.fail("export.c: the path must be a string, got %s", check.describe(path)) end
   local o = check.options("export.c", given, options)
   local stem, file, name = names_of(path)
+  local _ <close> = truncation.of("export.c", module, o.truncation)
   local source, head, bytes = core.no_grad(function()
     local g = graph.of("export.c", module, o.input)
     graph.fold(g)

@@ -1,5 +1,5 @@
 --- How each step of a graph is written in C: a call of one of c_kernels' functions, with its weights, at its places in
--- memory: writers.OP(unit, step, x), x the C text of what it reads.
+-- memory: writers.OP(unit, step, x), x the C text of what it reads. Those of labels and styles are in c_conditions.lua.
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
@@ -150,4 +150,4 @@ function writers.attention(unit, step, x)
     height * width, depth, channels)
 end
 
-return { writers = writers, place = place, number = c_number }
+return { writers = writers, place = place, number = c_number, call = call, weight = weight }

@@ -8,7 +8,7 @@ templates.header = [[
  *     cc -O3 -march=native -c $FILE.c        (and -lm where you link)
  *
  * In: $IN numbers$LATENT.
- * Out: $COUNT numbers$LAYOUT, $RANGE.
+$CLASS * Out: $COUNT numbers$LAYOUT, $RANGE.
  *
  * $NAME_generate computes in static memory, so one thread at a time may call it. $NAME_generate_with computes in
  * memory of yours, $UPPER_SCRATCH floats: any number of threads may call it at once, each with its own. Neither
@@ -31,9 +31,9 @@ $SIZES#define $UPPER_OUTPUT $COUNT
 #define $UPPER_SCRATCH $SCRATCH
 
 $LOAD/* z: $UPPER_INPUT floats; image: $UPPER_OUTPUT floats, which are written. */
-void $NAME_generate(const float *z, float *image);
+void $NAME_generate(const float *z$LABEL, float *image);
 /* The same in the caller's memory; scratch: $UPPER_SCRATCH floats. */
-void $NAME_generate_with(const float *z, float *image, float *scratch);
+void $NAME_generate_with(const float *z$LABEL, float *image, float *scratch);
 
 #ifdef __cplusplus
 }
@@ -102,15 +102,15 @@ int $NAME_load(const char *path)
 ]]
 
 templates.body = [[
-void $NAME_generate_with(const float *z, float *image, float *scratch)
+void $NAME_generate_with(const float *z$LABEL, float *image, float *scratch)
 {
-$CALLS
+$CHECK$CALLS
 }
 
-void $NAME_generate(const float *z, float *image)
+void $NAME_generate(const float *z$LABEL, float *image)
 {
     static float scratch[$UPPER_SCRATCH];
-    $NAME_generate_with(z, image, scratch);
+    $NAME_generate_with(z$PASS, image, scratch);
 }
 ]]
 

@@ -6,7 +6,8 @@ local graph = require "ganlua.export.graph"
 local memory = {}
 
 -- What may be written over what it reads: each number depends on the number of the same place.
-local in_place = { activation = true, scale_shift = true, pixel_shift = true, mix = true }
+local in_place = { activation = true, scale_shift = true, pixel_shift = true, mix = true, class_scale_shift = true,
+  channel_product = true, demodulate = true }
 
 -- Parts begin at multiples of so many numbers (64 bytes).
 local line = 16
