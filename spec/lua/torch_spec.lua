@@ -149,6 +149,19 @@ describe("gan.import.torch", function()
     end
   end)
 
+  it("has StyleGAN2's convolutions as PyTorch has them, and back", function()
+    local G = gan.recipe.stylegan2_small({ size = 8, channels = 2, latent = 4, style = 3, layers = 1, base = 24 })
+      .generator:build { 1, 4 }
+    local before = core.safetensors_encode(G:state())
+    gan.export.torch(G, out)
+    local written = gan.load(out)
+    local weight = G[2].up2.conv.weight
+    assert.same({ 3, 3, 6, 3 }, weight:shape())
+    assert.same(weight:permute { 4, 3, 1, 2 }:totable(), written["1.up2.conv.weight"]:totable())
+    assert.same({ 1, 1, 8, 8 }, written["1.up2.noise.constant"]:shape())
+    assert.equal(before, core.safetensors_encode(gan.import.torch(G, out):state()))
+  end)
+
   it("needs not be told what a DCGAN takes, whose latents are pictures of one pixel", function()
     local G = gan.recipe.dcgan({ size = 28, width = 4, latent = 6 }).generator:build { 1, 6 }
     local before = core.safetensors_encode(G:state())

@@ -46,6 +46,7 @@ end
 rules.linear = { weight = matrix, bias = vector }
 rules.conv2d = { weight = kernel }
 rules.conv_transpose2d = { weight = kernel }
+rules.modulated_conv2d = { weight = kernel }
 rules.batch_norm = { weight = vector, bias = vector, running_mean = vector, running_var = vector }
 
 -- Of class x features.
@@ -59,6 +60,11 @@ local function of_pictures(t, order, to_torch)
   return t:permute(to_torch and { 3, 1, 2 } or { 2, 3, 1 })
 end
 rules.layer_norm = { weight = of_pictures, bias = of_pictures }
+
+-- N x H x W x C.
+rules.pixel_noise = { constant = function(t, _, to_torch)
+  return t:permute(to_torch and { 1, 4, 2, 3 } or { 1, 3, 4, 2 })
+end }
 
 -- Spectral normalisation's vectors: u is out, v has a number for each that an output adds up.
 rules.spectral_norm = {
