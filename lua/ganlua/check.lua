@@ -116,8 +116,10 @@ end
 --- The end of a message about an unknown name: the one that was meant, or all there are.
 ---@param word any
 ---@param names string[]
+---@param called? table<string, string> what things are called elsewhere, and here
 ---@return string
-function check.hint(word, names)
+function check.hint(word, names, called)
+  if called and called[word] then return (" (it is called '%s')"):format(called[word]) end
   local nearest = check.nearest(word, names)
   if nearest then return (" (did you mean '%s'?)"):format(nearest) end
   return #names > 0 and (" (known: %s)"):format(table.concat(names, ", ")) or ""
@@ -186,11 +188,12 @@ end
 --- Has a library say what it does not have, and what is meant.
 ---@param name string "gan.loss"
 ---@param library table
+---@param called? table<string, string> what things are called elsewhere, and here
 ---@return table library
-function check.closed(name, library)
+function check.closed(name, library, called)
   return setmetatable(library, {
     __index = function(_, key)
-      check.fail("%s has no '%s'%s", name, tostring(key), check.hint(key, check.sorted_keys(library)))
+      check.fail("%s has no '%s'%s", name, tostring(key), check.hint(key, check.sorted_keys(library), called))
     end,
   })
 end

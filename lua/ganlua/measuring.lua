@@ -4,6 +4,7 @@
 -- Nothing of the run changes by it: latents, labels and real examples come from the beginning of streams of their own,
 -- so that they are the same ones each time, and after a break too.
 
+local called = require "ganlua.metrics.called"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local labels = require "ganlua.labels"
@@ -64,7 +65,7 @@ local function chosen(where, given)
   for key, value in pairs(given.metrics) do
     if math.type(key) == "integer" then
       if not measures[value] then
-        check.fail("%s: there is no metric %s%s", where, check.describe(value), check.hint(value, names))
+        check.fail("%s: there is no metric %s%s", where, check.describe(value), check.hint(value, names, called))
       end
     elseif type(value) ~= "function" or not tostring(key):find "^%l[%w_]*$" then
       check.fail("%s: metrics are names, or name = function(generated, real) -> number; got %s at %s", where,

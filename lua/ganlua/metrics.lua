@@ -88,4 +88,4 @@ for _, family in ipairs { "sets", "classifier" } do
   for name, measure in pairs(require("ganlua.metrics." .. family)) do metrics[name] = measure end
 end
 
-return metrics
+return check.closed("gan.metrics", metrics, require "ganlua.metrics.called")

@@ -86,4 +86,13 @@ describe("metrics.modes", function()
     refuses("modes: std must be a number above 0, got 0", metrics.modes, points, corners, 0)
     refuses("modes: samples are not all finite", metrics.modes, gan.tensor { { 0 / 0, 1 } }, corners, 1)
   end)
+
+  it("are named where they are asked for by the names of other programs", function()
+    refuses("gan.metrics has no 'fid' (it is called 'frechet')", function() return metrics.fid end)
+    refuses("gan.metrics has no 'frechett' (did you mean 'frechet'?)", function() return metrics.frechett end)
+    for elsewhere, here in pairs(require "ganlua.metrics.called") do
+      assert.is_function(metrics[here])
+      assert.is_nil(rawget(metrics, elsewhere))
+    end
+  end)
 end)
