@@ -157,6 +157,47 @@ describe("the styles of gan.recipe.stylegan2_small", function()
     refuses("wanted an N x layers x style input, got 1x8", synthesis, gan.zeros(1, 8))
   end)
 
+  it("become the pictures, and are kept even by path_length, as PyTorch says", function()
+    local reference = dofile(debug.getinfo(1, "S").source:match "^@(.*)lua/" .. "reference/styles.lua")
+    local function numbers(shape, phase, frequency, most)
+      local list, all = {}, 1
+      for _, n in ipairs(shape) do all = all * n end
+      for i = 1, all do list[i] = most * math.sin(frequency * (i - 1) + phase) end
+      return gan.tensor(list):reshape(shape)
+    end
+    local recipe = gan.recipe.stylegan2_small { size = 8, channels = 1, latent = 3, style = 2, layers = 1, base = 24 }
+    local G = recipe.generator:build { 1, 3 }:eval()
+    local state = { ["1.mean"] = gan.zeros(2) }
+    for k, row in ipairs(reference.parameters) do
+      state[row[1]] = numbers(row[2], 0.9 * (k - 1) + 0.3, 1.7, row[1]:find "^1" and 80 or 0.8)
+    end
+    G:load_state(state)
+    local function near(wanted, got, what)
+      local most = math.max(1, wanted:abs():max():item())
+      assert((wanted - got):abs():max():item() <= 1e-5 * most, what)
+    end
+    local z = numbers({ 2, 3 }, 0.1, 2.3, 1.1)
+    for layer = 1, 4 do near(gan.tensor(reference.mapped), G[1](z):narrow(2, layer, 1):reshape(2, 2), "mapped") end
+    near(gan.tensor(reference.pictures), G[2](numbers({ 2, 4, 2 }, 0.2, 2.3, 1.1)), "pictures")
+
+    local penalty = gan.penalty.path_length { mapping = G[1], synthesis = G[2], shrink = 1, decay = 0.9 }
+    local memory = {}
+    stub(core, "randn", numbers({ 2, 8, 8, 1 }, 0.4, 2.3, 110))
+    local done, value = pcall(penalty.value, { latent = z, memory = memory }, penalty.options)
+    core.randn:revert()
+    assert(done, value)
+    assert.is_near(reference.length, memory.mean * 10, 1e-4 * reference.length)
+    assert.is_near(reference.penalty, value:item(), 1e-4 * reference.penalty)
+    local parameters, names = {}, {}
+    for name, p in G:named_parameters() do names[#names + 1], parameters[#parameters + 1] = name, p end
+    local wanted = {}
+    for _, row in ipairs(reference.parameters) do wanted[row[1]] = row[3] end
+    for i, gradient in ipairs(gan.grad(value, parameters, { unused = "zero" })) do
+      local product = (gradient:reshape(-1) * gan.arange(0, gradient:numel(), 1):cos()):sum():item()
+      assert.is_near(wanted[names[i]], product, 1e-4 * math.max(0.1, math.abs(wanted[names[i]])), names[i])
+    end
+  end)
+
   it("can be mixed by hand, and are two latents' in training", function()
     local G = generator():eval()
     local z = gan.randn(2, 8)
