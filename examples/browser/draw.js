@@ -1,5 +1,6 @@
 // Draws samples of generator.onnx. Each is a point on the way from one latent to another; the slider says how far along.
-// Input: N x latent, standard normal. Output: N x C x H x W, -1 dark to 1 bright, C is 1 (grey) or 3 (colour).
+// Input: N x latent, standard normal, and where it looks at labels N whole numbers. Output: N x C x H x W, -1 dark to 1
+// bright, C is 1 (grey) or 3 (colour).
 "use strict";
 
 const columns = 4, count = columns * columns, gap = 2;
@@ -37,12 +38,24 @@ async function start() {
   if (!window.ort) throw new Error("onnxruntime-web is not here: npm install onnxruntime-web in this folder");
   ort.env.wasm.numThreads = 1; // more need a server that isolates origins
   const session = await ort.InferenceSession.create("generator.onnx");
-  const latent = session.inputMetadata[0].shape[1];
+  const latent = session.inputMetadata[session.inputNames.indexOf("input")].shape[1];
+  const labelled = session.inputNames.includes("labels");
   let from, to, busy = false, again = false;
 
   function others() {
     from = Array.from({ length: count * latent }, normal);
     to = Array.from({ length: count * latent }, normal);
+  }
+
+  // What the network is given: latents at the slider's place, and the class of all samples.
+  function inputs() {
+    const z = Float32Array.from(between(from, to, Number(element("walk").value)));
+    const feeds = { input: new ort.Tensor("float32", z, [count, latent]) };
+    if (labelled) {
+      const label = BigInt(Math.round(Number(element("label").value)));
+      feeds.labels = new ort.Tensor("int64", new BigInt64Array(count).fill(label), [count]);
+    }
+    return feeds;
   }
 
   // One run at a time: what the slider says meanwhile is drawn after it.
@@ -52,15 +65,21 @@ async function start() {
     do {
       again = false;
       const began = performance.now();
-      const z = Float32Array.from(between(from, to, Number(element("walk").value)));
-      const { output } = await session.run({ input: new ort.Tensor("float32", z, [count, latent]) });
-      element("took").value = `${(performance.now() - began).toFixed(1)} ms for ${count} samples`;
-      paint(element("samples"), output.data, output.dims);
+      try {
+        const { output } = await session.run(inputs(), { logSeverityLevel: 4 }); // the page tells
+        element("took").value = `${(performance.now() - began).toFixed(1)} ms for ${count} samples`;
+        paint(element("samples"), output.data, output.dims);
+        element("error").textContent = "";
+      } catch (problem) { // a class that there is not
+        element("error").textContent = problem.message;
+      }
     } while (again);
     busy = false;
     document.body.dataset.drawn = Number(document.body.dataset.drawn || 0) + 1;
   }
 
+  element("class").hidden = !labelled;
+  element("label").addEventListener("input", draw);
   element("walk").addEventListener("input", draw);
   element("anew").addEventListener("click", () => { others(); draw(); });
   element("walk").disabled = element("anew").disabled = false;

@@ -5,6 +5,9 @@
 --   cd examples/browser && npm install onnxruntime-web && python3 -m http.server
 --   # http://localhost:8000 shows 16 samples; the slider walks from each of them to another one
 --
+-- The page draws with any generator.onnx whose latents are numbers of a standard normal distribution; where the
+-- generator looks at labels, it asks for the class.
+--
 -- --set from=RUN/checkpoint.safetensors exports what an earlier run of this script has trained.
 
 local gan = require "ganlua"

@@ -36,10 +36,16 @@ describe("examples/browser and onnxruntime-web", function()
     for i, row in ipairs(networks) do cases[i] = case(i, row) end
     shell.write(folder .. "/cases.json", core.json_encode(cases))
     local example = here .. "../../examples/browser/"
-    for _, name in ipairs { "index.html", "draw.js" } do
-      shell.write(folder .. "/" .. name, shell.read(example .. name))
+    for _, place in ipairs { "/plain/", "/labelled/" } do
+      core.make_directory(folder .. place)
+      for _, name in ipairs { "index.html", "draw.js" } do
+        shell.write(folder .. place .. name, shell.read(example .. name))
+      end
     end
-    local made = shell.run_ganlua({ "--set", "iterations=2", "--set", "path=" .. folder .. "/generator.onnx",
+    local labelled = gan.nn.sequential { gan.nn.concat_embedding { classes = 3, dim = 2 }, gan.nn.linear { out = 192 },
+      gan.nn.tanh {}, gan.nn.reshape { 8, 8, 3 } }:build({ 1, 4 }, gan.zeros(1))
+    gan.export.onnx(labelled, folder .. "/labelled/generator.onnx", { input = { 4 } })
+    local made = shell.run_ganlua({ "--set", "iterations=2", "--set", "path=" .. folder .. "/plain/generator.onnx",
       "--out", folder .. "/runs", example .. "generator.lua" }, { cwd = "." })
     assert.equal("", made.err)
 
@@ -48,9 +54,12 @@ describe("examples/browser and onnxruntime-web", function()
     local seen = core.json_decode(got.out)
     assert.same({}, seen.problems)
     assert.same({}, seen.faults)
-    assert.equal("", seen.error)
+    assert.same({ "", "" }, { seen.errors[1], seen.errors[3] })
+    assert.matches("99", seen.errors[2], 1, true) -- a class that there is not
     assert.same({ 122, 122 }, seen.size) -- four by four of 28 and a gap of 2
     assert.is_true(seen.walks and seen.others)
+    assert.same({ false, true }, seen.asks)
+    assert.is_true(seen.classes and seen.recovers)
     assert.matches("^%d+%.%d ms for 16 samples$", seen.took)
     for _, where in ipairs { "node", "browser" } do
       assert.equal(#cases, #seen[where])
