@@ -77,11 +77,19 @@ struct hostile {
     const char *why, *code;
 };
 
+/* traced_spec.lua sees what is opened between the two: nothing lies there. */
+static void mark(const char *name)
+{
+    assert_int_not_equal(access(at(name), F_OK), 0);
+}
+
 static void end_each(ganlua *gl, const struct hostile *scripts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         bool endless = scripts[i].status == GANLUA_ERROR_LIMIT;
+        mark("begin");
         int status = endless ? ganlua_run_string(gl, scripts[i].code) : run_patiently(gl, scripts[i].code);
+        mark("end");
         if (status != scripts[i].status || !strstr(ganlua_error(gl), scripts[i].why))
             fail_msg("%s\nwanted %d, '%s', gave %d: %s", scripts[i].code, scripts[i].status, scripts[i].why, status,
                      ganlua_error(gl));
@@ -581,5 +589,6 @@ int main(void)
         TEST(is_as_open_as_ever_outside_the_sandbox),
     };
     alarm(300);
+    cmocka_set_skip_filter(getenv("GANLUA_SKIP"));
     return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
 }
