@@ -1,7 +1,7 @@
 /* lua_fuzz.c - runs a target that is written in Lua: FUZZ_SCRIPT, a file that returns function(bytes). An error that the
  * function raises is a finding.
  *
- * Each Lua line of the modules is a counter for libFuzzer, so it follows the Lua side as it does C. Lua has 64 MB, tensors
+ * Each Lua line of the modules is a counter for libFuzzer, so it follows the Lua side as it does C. Lua has 16 MB, tensors
  * 8; an input that runs for more than 50 million instructions is stopped, which is no finding. A state lives for many
  * inputs, and neither a tensor nor other memory may outlive it: leaks are looked for then, not after each input (libFuzzer
  * would do that, for Lua's memory is hardly ever what it was). */
@@ -27,7 +27,7 @@
 #define HAS_LEAKED() false
 #endif
 
-enum { MOST_BYTES = 64 << 20, MOST_TENSOR_BYTES = 8 << 20, MOST_TURNS = 500, TURN = 100000, INPUTS_A_STATE = 5000 };
+enum { MOST_BYTES = 16 << 20, MOST_TENSOR_BYTES = 8 << 20, MOST_TURNS = 500, TURN = 100000, INPUTS_A_STATE = 5000 };
 
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t lines[1 << 14];
 static size_t lua_bytes;
