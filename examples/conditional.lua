@@ -7,7 +7,7 @@
 --   ganlua --set sample=K examples/conditional.lua     and afterwards a picture of class K alone, K.png in its folder
 --
 -- Three minutes on two idle cores. samples/001500.png then shows 36 rows of eight legible characters, each of its row's
--- class, as examples/conditional.png does in two halves; 4, M and W are the hardest.
+-- class; 4, M and W are the hardest. halves.png shows them in two halves, as examples/conditional.png does.
 
 local gan = require "ganlua"
 local nn = gan.nn
@@ -33,14 +33,22 @@ local D = nn.sequential { -- a picture and a label -> one score
 nn.init.normal(G, 0.02)
 nn.init.normal(D, 0.02)
 
+local iterations = gan.setting("iterations", 1500)
 local run = gan.train {
   data = data:balanced(), generator = G, discriminator = D, latent = 64, batch = 64,
   labels = { drawn = "balanced" },
   loss = gan.loss.hinge {},
   optimizer = { generator = gan.optim.adam { lr = 1e-3 }, discriminator = gan.optim.adam { lr = 1e-3 } },
-  schedule = gan.schedule.alternate { iterations = gan.setting("iterations", 1500) },
+  schedule = gan.schedule.alternate { iterations = iterations },
   ema = { decay = 0.995 },
 }
+
+-- The last picture is tall: its halves, side by side, but for the second one's left edge.
+local tall = gan.image.load(("%s/samples/%06d.png"):format(run.folder, iterations))
+local height, width = table.unpack(tall:shape())
+local half = height // 2 + 1
+local second = tall:narrow(1, height - half + 1, half):narrow(2, 3, width - 2)
+gan.image.save(gan.concat({ tall:narrow(1, 1, half), second }, 2), run.folder .. "/halves.png")
 
 local wanted = gan.setting "sample"
 if wanted then

@@ -87,18 +87,17 @@ typedef struct ganlua_config {
  * date, and `require "ganlua"`. There is no io, debug, package, dofile, loadfile or string.dump; load takes text;
  * collectgarbage only counts; __gc is refused; library tables, ganlua's too, and globals of their names are read-only, and
  * metatables are seen by who set them. Files are opened by ganlua alone, below config.folder: no "..", no absolute path,
- * no symbolic link is followed, wherever it points. A string is 512 kB long at most, a chunk
- * 256 kB. The limits hold: what takes long in Lua's library is counted and looks up, kernels look at the clock between
- * pieces of work and are counted before they begin, no coroutine is unwatched, nothing that a script does catches the
- * limits' error. Lua and tensors share memory_limit, and are charged before they get memory; garbage is collected before
- * it is refused.
+ * no symbolic link is followed, wherever it points. A string is 512 kB long at most, a chunk 256 kB. The
+ * limits hold: what takes long in Lua's library is counted and looks up, kernels look at the clock between pieces of work
+ * and are counted before they begin, no coroutine is unwatched, nothing that a script does catches the limits' error. Lua
+ * and tensors share memory_limit, and are charged before they get memory; garbage is collected before it is refused.
  *
  * What it cannot promise: It lives in the program's process, and is as sound as the Lua library, OpenBLAS and libpng that
  * are linked. A call ends within 200 ms of its time limit where memory_limit is 64 MB or so; with more, one collection or
  * one growing table takes as long as its size asks for, about a second a gigabyte. The instruction limit does not see
  * everything: comparing long strings and walking emptied tables count as the few instructions that they are, so set
- * time_limit too. Decoding one picture or one JSON text, and fsync, are waited for. Memory that libpng, libjpeg, zlib and jansson take while they read is not counted, nor is the disk that
- * files take. A print to a pipe that nobody reads waits. Hard links and mounts below folder are the program's doing.
+ * time_limit too. Decoding one picture or one JSON text, and fsync, are waited for. Memory that libpng, libjpeg, zlib and
+ * jansson take while they read is not counted, nor is the disk that files take. A print to a pipe that nobody reads waits. Hard links and mounts below folder are the program's doing.
  * Scripts of one ganlua share its globals, and objects that they hand each other: give each author a ganlua. A global
  * that the program sets must not have the name of a library's. What is to be confined by the system needs a process:
  * `ganlua --sandbox --isolate` has one. In a lua_State of the program's own (luaopen_ganlua) there is neither sandbox
@@ -106,8 +105,8 @@ typedef struct ganlua_config {
 
 /* Opens a state with Lua's standard libraries and ganlua, which a script takes up with
  * `require "ganlua"`. config may be NULL. Returns NULL only when out of memory, be it because
- * memory_limit leaves no room for an empty Lua (about 100 kB; half a megabyte in the sandbox), or where config.folder is no folder:
- * errno tells why. */
+ * memory_limit leaves no room for an empty Lua (about 100 kB; half a megabyte in the sandbox), or where
+ * config.folder is no folder: errno tells why. */
 GANLUA_API ganlua *ganlua_open(const ganlua_config *config);
 
 /* Runs a script. argc and argv are as main gets them: argv[0] names the program, argv[1] and on are

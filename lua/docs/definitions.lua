@@ -27,11 +27,13 @@ local function comment_of(lines)
   return text
 end
 
--- An op of the engine's catalogue: its parameters and their types; of a method, t is the first.
+-- An op of the engine's catalogue: its parameters and their types; of a method, t is the first. A shape at the end may
+-- come as numbers, too: gan.zeros(2, 3).
 local function of_op(arguments, as_method)
   local lines, names = {}, {}
-  for name, rest in arguments:gmatch "([%w_]+):(%S+)" do
+  for name, rest, behind in arguments:gmatch "([%w_]+):(%S+) ?()" do
     local kind, default = rest:match "^([%a?]+)=?(.*)$"
+    if kind == "shape" and behind > #arguments then name = "..." end
     if not (as_method and #lines == 0 and #names == 0) then
       local optional = default ~= "" or kind == "flag" or kind == "axes" or kind == "tensor?"
       local shown = reserved[name] and name .. "_" or name
@@ -70,7 +72,7 @@ local function of_entry(entry, target, ops)
     lines[#lines + 1] = target .. " = nil"
   elseif entry.given == "" and #entry.annotations == 0 then -- made by a definition: called with a table of options
     local class = given[entry.page] or "any"
-    lines[#lines + 1] = ("---@type %sfun(...: any): %s"):format(class == "ganlua.loss" and class .. "|" or "", class)
+    lines[#lines + 1] = "---@type " .. (class == "ganlua.loss" and class or "fun(...: any): " .. class)
     lines[#lines + 1] = target .. " = nil"
   else
     table.move(entry.annotations, 1, #entry.annotations, #lines + 1, lines)
@@ -86,6 +88,7 @@ local function of_class(name, class)
     if i == 1 or not line:find "@class" then lines[#lines + 1] = line end
   end
   assert(lines[#lines] and table.concat(lines, "\n"):find("@class " .. name, 1, true), name)
+  if name == "ganlua.loss" then lines[#lines + 1] = "---@overload fun(options: table): ganlua.loss" end
   return table.concat(lines, "\n") .. "\n\n"
 end
 

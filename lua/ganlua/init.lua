@@ -75,6 +75,7 @@ local truth = { ["true"] = true, ["false"] = false }
 -- without a default, what looks like a number or a truth value becomes one.
 ---@param name string
 ---@param default? number|boolean|string
+---@return any value
 function gan.setting(name, default)
   -- The interpreter leaves what its command line said here; --set's values are strings by name.
   local settings = package.loaded["ganlua.settings"]

@@ -146,6 +146,14 @@ describe("the definitions for editors", function()
     end
   end)
 
+  it("say what may be called, and with what", function()
+    local zeros = "---@param ... integer|integer[]\n---@return ganlua.tensor\nfunction gan.zeros(...) end\n"
+    assert.truthy(made:find(zeros, 1, true))
+    local loss = made:match "(%-%-%-@class ganlua%.loss\n.-)\n\n"
+    assert.truthy(loss:find("---@overload fun(options: table): ganlua.loss", 1, true))
+    assert.truthy(made:find("---@type ganlua.loss\ngan.loss.hinge = nil\n", 1, true))
+  end)
+
   it("are installed as the build made them", function()
     assert.equal(made, shell.read(shell.build .. "/definitions/ganlua.lua"))
     assert.equal(made, shell.read(shell.installed() .. "/share/ganlua/library/ganlua.lua"))

@@ -59,6 +59,26 @@ describe("the documentation's site", function()
     assert.is_true(count > 1000 and pictures >= 6)
   end)
 
+  it("has a command beside each picture that makes it", function()
+    local names, pictures = { "README.md" }, 0
+    local list = assert(io.popen(("cd '%s' && ls lua/docs/pages/*.md"):format(root)))
+    for name in list:lines() do names[#names + 1] = name end
+    for _, name in ipairs(names) do
+      local paragraphs = {}
+      for paragraph in (shell.read(root .. name) .. "\n\n"):gmatch "(.-)\n\n+" do
+        paragraphs[#paragraphs + 1] = paragraph
+      end
+      for i, paragraph in ipairs(paragraphs) do
+        if paragraph:find "^!%[" then
+          local around = (paragraphs[i - 1] or "") .. (paragraphs[i + 1] or "")
+          assert.truthy(around:find("./dev ", 1, true), name .. ": " .. paragraph)
+          pictures = pictures + 1
+        end
+      end
+    end
+    assert.is_true(pictures >= 10)
+  end)
+
   it("has six pages of tutorial, and each one leads to the next", function()
     for i = 1, 6 do
       local name

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -51,9 +52,20 @@ static ganlua *open_hurried(void)
     return open_sandbox(10000000, 0.15);
 }
 
+/* A script that is to end by itself. A machine that is busy elsewhere may take longer than a hurried sandbox allows: that
+ * is tried again. */
+static int run_patiently(ganlua *gl, const char *code)
+{
+    int status, tries = 0;
+    do {
+        status = ganlua_run_string(gl, code);
+    } while (status == GANLUA_ERROR_LIMIT && strstr(ganlua_error(gl), "time limit") && ++tries < 20);
+    return status;
+}
+
 static void works(ganlua *gl)
 {
-    int status = ganlua_run_string(
+    int status = run_patiently(
         gl, "local gan = require 'ganlua' assert(gan.ones(3):sum():item() == 3) local t = {} "
             "for word in ('a b c'):gmatch '%a' do table.insert(t, 1, word) end assert(table.concat(t) == 'cba')");
     assert_string_equal(ganlua_error(gl), "");
@@ -65,10 +77,19 @@ struct hostile {
     const char *why, *code;
 };
 
+/* traced_spec.lua sees what is opened between the two: nothing lies there. */
+static void mark(const char *name)
+{
+    assert_int_not_equal(access(at(name), F_OK), 0);
+}
+
 static void end_each(ganlua *gl, const struct hostile *scripts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        int status = ganlua_run_string(gl, scripts[i].code);
+        bool endless = scripts[i].status == GANLUA_ERROR_LIMIT;
+        mark("begin");
+        int status = endless ? ganlua_run_string(gl, scripts[i].code) : run_patiently(gl, scripts[i].code);
+        mark("end");
         if (status != scripts[i].status || !strstr(ganlua_error(gl), scripts[i].why))
             fail_msg("%s\nwanted %d, '%s', gave %d: %s", scripts[i].code, scripts[i].status, scripts[i].why, status,
                      ganlua_error(gl));
@@ -132,7 +153,7 @@ static void counts_what_coroutines_do(void **state)
     assert_int_equal(ganlua_run_string(gl, "kept = coroutine.create(function() local x <close> = setmetatable({}, "
                                            "{__close = " SPIN "}) while true do end end) coroutine.resume(kept)"),
                      GANLUA_ERROR_LIMIT);
-    assert_int_equal(ganlua_run_string(gl, "coroutine.close(kept)"), GANLUA_OK);
+    assert_int_equal(run_patiently(gl, "coroutine.close(kept)"), GANLUA_OK);
     assert_int_equal(ganlua_start_string(gl, "local x <close> = setmetatable({}, {__close = " SPIN "}) error 'boo'"),
                      GANLUA_OK);
     assert_int_equal(ganlua_step(gl), GANLUA_ERROR_LIMIT);
@@ -568,5 +589,6 @@ int main(void)
         TEST(is_as_open_as_ever_outside_the_sandbox),
     };
     alarm(300);
+    cmocka_set_skip_filter(getenv("GANLUA_SKIP"));
     return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
 }

@@ -247,7 +247,8 @@ describe("log = \"tensorboard\"", function()
 end)
 
 describe("a run that is cut off", function()
-  -- Killed in the middle of a record behind its checkpoint, it goes on twice.
+  -- At the iteration that the file "kill" names it is ended by kill -9, or, as if that had come in the middle of a
+  -- record, with half a one written: "torn".
   local script = [[
 local gan = require "ganlua"
 local nn = gan.nn
@@ -258,7 +259,9 @@ gan.train {
   sample = { every = 3, count = 4 }, measure = { every = 5, count = 8, metrics = { "sliced_wasserstein" } },
   generator = nn.sequential { nn.linear { out = 2 } }, discriminator = nn.sequential { nn.linear { out = 1 } },
   on = { iteration = function(run, row)
-    if row.iteration ~= tonumber(core.read_file "kill") then return end
+    local at, how = core.read_file "kill":match "^(%d+) (%a+)$"
+    if row.iteration ~= tonumber(at) then return end
+    if how == "killed" then os.execute "kill -9 $PPID" end
     for _, watcher in ipairs(run.watchers.list) do
       watcher:saving()
       local file = watcher.file
@@ -269,30 +272,22 @@ gan.train {
 }
 ]]
 
-  local function play(place, kill)
+  local whole, cut, killed = folder .. "/whole", folder .. "/cut", folder .. "/killed"
+
+  local function play(place, kill, how)
     shell.write(place .. "/script.lua", script)
-    shell.write(place .. "/kill", tostring(kill))
+    shell.write(place .. "/kill", ("%d %s"):format(kill, how or "never"))
     return shell.run_ganlua({ "script.lua" }, { cwd = place })
   end
 
-  it("has one value of each step, as if it had not been", function()
-    local whole, cut = folder .. "/whole", folder .. "/cut"
-    os.execute(("mkdir %s %s"):format(whole, cut))
+  setup(function()
+    os.execute(("mkdir %s %s %s"):format(whole, cut, killed))
     assert.equal(0, play(whole, 0).code)
-    for _, kill in ipairs { 3, 7, 11 } do
-      local result = play(cut, kill)
-      assert.equal(1, result.code)
-      assert.matches("killed", result.err)
-      -- What an error leaves is newer than what kill -9 leaves: an older checkpoint takes its place.
-      local older = ("%s/run/checkpoint-%06d.safetensors"):format(cut, kill // 4 * 4)
-      local newest = cut .. "/run/checkpoint.safetensors"
-      if kill > 4 then shell.write(newest, shell.read(older)) else os.remove(newest) end
-    end
-    local result = play(cut, 0)
-    assert.equal(0, result.code, result.err)
+  end)
 
-    local wanted, got, begun = values_of(whole .. "/run"), values_of(cut .. "/run")
-    assert.same({ 5, 9 }, { begun[#begun - 1], begun[#begun] })
+  -- But for the seconds, and for what a file says of where it begins.
+  local function is_as_whole(place)
+    local wanted, got, begun = values_of(whole .. "/run"), values_of(place .. "/run")
     for tag, list in pairs(wanted) do
       if tag ~= "config" and tag ~= "script" then
         assert.same(steps_of(list), steps_of(got[tag]), tag)
@@ -302,11 +297,33 @@ gan.train {
       end
     end
     assert.same({ 5, 10 }, steps_of(got["measure/sliced_wasserstein"]))
-    -- But for the seconds, which stand before the one column that is measured.
-    local function table_of(place)
-      return (shell.read(place .. "/run/metrics.csv"):gsub(",[%d.e-]*(,[^,\n]*\r\n)", "%1"))
+    local function table_of(which) -- the seconds stand before the one column that is measured
+      return (shell.read(which .. "/run/metrics.csv"):gsub(",[%d.e-]*(,[^,\n]*\r\n)", "%1"))
     end
-    assert.equal(table_of(whole), table_of(cut))
+    assert.equal(table_of(whole), table_of(place))
+    return begun
+  end
+
+  it("has one value of each step, as if it had not been", function()
+    for _, kill in ipairs { 3, 7, 11 } do
+      local result = play(cut, kill, "torn")
+      assert.equal(1, result.code)
+      assert.matches("killed", result.err)
+      -- What an error leaves is newer than what kill -9 leaves: an older checkpoint takes its place.
+      local older = ("%s/run/checkpoint-%06d.safetensors"):format(cut, kill // 4 * 4)
+      local newest = cut .. "/run/checkpoint.safetensors"
+      if kill > 4 then shell.write(newest, shell.read(older)) else os.remove(newest) end
+    end
+    local result = play(cut, 0)
+    assert.equal(0, result.code, result.err)
+    local begun = is_as_whole(cut)
+    assert.same({ 5, 9 }, { begun[#begun - 1], begun[#begun] })
+  end)
+
+  it("has it after a kill -9 at each of its iterations", function()
+    for kill = 1, 12 do assert.equal(137, play(killed, kill, "killed").code) end
+    assert.equal(0, play(killed, 0).code)
+    is_as_whole(killed)
   end)
 end)
 
@@ -406,7 +423,7 @@ print(json.dumps({
               if board.SummaryMetadata(t).plugin_data.plugin_name == "text"},
 }))
 ]]
-    for _, place in ipairs { folder .. "/run", folder .. "/cut/run" } do
+    for _, place in ipairs { folder .. "/run", folder .. "/cut/run", folder .. "/killed/run" } do
       local result = shell.run { python, "-c", program, place }
       assert.equal(0, result.code, result.err)
       local board, values, count = core.json_decode(result.out), values_of(place), 0

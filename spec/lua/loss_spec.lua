@@ -193,6 +193,18 @@ describe("cross_entropy", function()
   end)
 end)
 
+describe("with", function()
+  it("changes some options, and wants them in a table", function()
+    assert.equal(2, loss.hinge:with { margin = 2 }.options.margin)
+    local wanted = "with: wanted the options to change, {name = value}, got %s"
+    assert.error_matches(function() loss.hinge:with(3) end, wanted:format "3", 1, true)
+    local dot = wanted:format "nothing (call it with a colon"
+    assert.error_matches(function() loss.hinge.with { margin = 2 } end, dot, 1, true)
+    assert.error_matches(function() gan.optim.adam { lr = 1 }:with(true) end, wanted:format "true", 1, true)
+    assert.error_matches(function() gan.penalty.r1 { weight = 1 }:with() end, wanted:format "nothing", 1, true)
+  end)
+end)
+
 describe("bce_with_logits", function()
   it("is softplus(y) - t*y", function()
     near((softplus(2) - 2 + softplus(0.25) - 0.5 * 0.25 + softplus(-1)) / 3,

@@ -1,7 +1,11 @@
 // Looks at a live view as a person would, in Chromium without a window, and prints what was seen as JSON.
-// Usage: node drive.mjs ADDRESS watch|look [FOLDER]: `watch` drives a run that goes on, `look` only looks. With FOLDER,
-// screenshots in both widths and both colour schemes are left there. ADDRESS picture FILE takes one of the page's top. GANLUA_NODE_MODULES names the folder that holds
-// playwright-core and axe-core, CHROMIUM the browser's program.
+// Usage: node drive.mjs ADDRESS watch|look|lose [FOLDER]
+//   watch     drives a run that goes on
+//   look      only looks
+//   lose      kills the server (FOLDER/server.pid), which is there again a while later, and goes on with it
+// With FOLDER, watch and look leave screenshots there, in both widths and both colour schemes. ADDRESS picture FILE takes
+// one of the page's top. GANLUA_NODE_MODULES names the folder that holds playwright-core and axe-core, CHROMIUM the
+// browser's program.
 
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
@@ -128,11 +132,14 @@ async function look() {
   seen.state = await state(page);
   seen.title = await page.title();
   seen.enabled = await page.locator(".buttons button:enabled").count();
-  seen.progress = await page.locator("#progress").textContent();
+  seen.why = await page.locator("#why").textContent();
+  seen.may = await page.locator("#sampling, #between, #settings").filter({ visible: true }).count();
+  seen.answer = await page.evaluate(() => fetch("/command", { method: "POST", body: '{"do":"pause"}',
+    headers: { "Content-Type": "application/json" } }).then((response) => response.json()).then(({ error }) => error));
   seen.legend = await page.locator("#chart-losses .legend li").allTextContents();
   const boxes = page.locator("#run-list input");
   seen.runs = await page.locator("#run-list label").allTextContents();
-  if (await boxes.count()) await boxes.last().uncheck();
+  if (await page.locator("#runs").isVisible()) await boxes.last().uncheck();
   seen.fewer = await page.locator("#chart-losses .legend li").count();
   if (await page.locator("#samples").isVisible()) {
     await page.locator("#sample-slider").press("Home");
@@ -143,6 +150,23 @@ async function look() {
   await page.context().close();
 }
 
+// What the browser itself says of a server that is gone is no problem of the page's.
+async function lose() {
+  const page = await open();
+  await changes(page, lossPixels);
+  process.kill(Number(readFileSync(`${folder}/server.pid`, "utf8")), "SIGKILL");
+  await reaches(page, "lost");
+  seen.lost = await state(page);
+  seen.enabled = await page.locator(".buttons button:enabled").count();
+  await reaches(page, "running");
+  seen.grows_again = await changes(page, lossPixels);
+  await page.click("#pause");
+  await reaches(page, "paused");
+  seen.found = await state(page);
+  seen.problems = seen.problems.filter((text) => !/net::ERR_(CONNECTION|INCOMPLETE)/.test(text));
+  await page.context().close();
+}
+
 if (what === "picture") {
   const page = await open({ viewport: { width: 1000, height: 640 } });
   await page.waitForTimeout(1500);
@@ -150,11 +174,11 @@ if (what === "picture") {
   await browser.close();
   process.exit();
 }
-if (what === "watch") await watch(); else await look();
+await { watch, look, lose }[what]();
 const narrow = await open({ viewport: { width: 390, height: 800 } });
 seen.narrow = await narrow.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 await narrow.context().close();
 seen.faults = [...await faults({ colorScheme: "light" }), ...await faults({ colorScheme: "dark" })];
 console.log(JSON.stringify(seen));
-if (folder) await screenshots(what);
+if (folder && what !== "lose") await screenshots(what);
 await browser.close();

@@ -39,8 +39,8 @@ local function serving(words, f)
 end
 
 -- What the drive has seen.
-local function driven(address, what)
-  local words = { "node", here .. "drive.mjs", address, what, os.getenv "GANLUA_SCREENSHOTS" }
+local function driven(address, what, where)
+  local words = { "node", here .. "drive.mjs", address, what, where or os.getenv "GANLUA_SCREENSHOTS" }
   local got = shell.run(words, { cwd = ".", timeout = 900 })
   assert(got.code == 0, got.err)
   return core.json_decode(got.out)
@@ -97,8 +97,38 @@ describe("the live view's page", function()
     end)
   end)
 
+  local script = absolute(here .. "../../examples/ring.lua")
+
+  it_seen("finds the run again whose process has ended and is there again", function()
+    -- The first takes any port; the next ones, and whoever looks at the page, keep to it.
+    local again = [[port=0
+      while :; do
+        "$0" --view=$port --set iterations=1000000 "$1" & echo $! >server.pid
+        wait $!
+        sleep 1
+        port=$(sed -n 's|.*127.0.0.1:\([0-9]*\)/.*|\1|p' said | head -n 1)
+      done]]
+    serving({ "sh", "-c", again, shell.ganlua, script }, function(address)
+      local seen = driven(address, "lose", folder)
+      is_sound(seen)
+      assert.same({ "connection lost, trying again", 0, true, "paused" },
+        { seen.lost, seen.enabled, seen.grows_again, seen.found })
+    end)
+    os.execute("kill -9 " .. shell.read(folder .. "/server.pid"))
+  end)
+
+  it_seen("only looks in the sandbox, and says so", function()
+    serving({ shell.ganlua, "--sandbox", "--folder", folder, "--view=0", "--set", "iterations=1000000", script },
+      function(address)
+        local seen = driven(address, "look")
+        is_sound(seen)
+        assert.same({ "running", 0, 0, "In the sandbox a viewer can only look." },
+          { seen.state, seen.enabled, seen.may, seen.why })
+        assert.equal("in the sandbox a viewer can only look", seen.answer)
+      end)
+  end)
+
   it_seen("shows a training of ganlua's, while it goes on", function()
-    local script = absolute(here .. "../../examples/ring.lua")
     serving({ shell.ganlua, "--view=0", "--set", "iterations=1000000", script }, function(address)
       local seen = driven(address, "watch")
       is_watched(seen)

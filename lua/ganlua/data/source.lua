@@ -12,6 +12,8 @@ local streams = require "ganlua.streams"
 ---@class ganlua.data.source
 ---@field name string
 ---@field classes string[]? the names of the classes
+---@field centres ganlua.tensor? of points in the plane: the modes' centres, a row each
+---@field std number? of points in the plane: a mode's width
 local Source = {}
 Source.__index = Source
 

@@ -162,9 +162,10 @@ listen({
     showRuns(now);
     showScript(now);
     note("");
+    find("why").textContent = now.why ? reasons[now.why] || now.why : "";
     const shown = now.runs.find(({ name }) => name === news.run);
     showState((shown && shown.state) || "running");
-    find("progress").textContent = now.why ? reasons[now.why] || now.why : "";
+    find("progress").textContent = "";
   },
 
   metrics(news) {
