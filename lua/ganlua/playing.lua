@@ -119,9 +119,7 @@ end
 -- that.
 local function raise(self, problem, traceback)
   if type(problem) == "string" and not self.interrupted then
-    local recorder, text = self.game.recorder, problem .. traceback
-    if recorder.raised == problem then recorder.raised = text end
-    problem = text
+    problem = self.game.recorder:reworded(problem, problem .. traceback)
   end
   error(problem, 0)
 end

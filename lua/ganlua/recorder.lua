@@ -90,6 +90,15 @@ function Recorder:forget(problem)
   self.raised, self.before = nil, nil
 end
 
+--- An error goes on with more words: where it ended a call, it is that call's all the same.
+---@param problem any
+---@param text string
+---@return string text
+function Recorder:reworded(problem, text)
+  if self.raised == problem then self.raised = text end
+  return text
+end
+
 ---- Replaying ------------------------------------------------------------------------------------------------------
 
 --- The next calls are those of a text that was typed in between; nil: they are the schedule's again.
