@@ -45,11 +45,8 @@ function Recorder:begin(journal, seen)
   end
 end
 
---- A call is played until the caller's block ends; an error that ends it is recorded:
---- `local call <close> = recorder:play("generator", overrides)`.
----@param kind string
----@param overrides? table
-function Recorder:play(kind, overrides)
+-- A call is played until the caller's block ends; an error that ends it is recorded.
+local function begin(self, kind, overrides)
   if self.busy then
     check.fail("%s: inside %s: moves are made by the schedule alone", history.words(kind), history.words(self.busy))
   end
@@ -61,6 +58,28 @@ function Recorder:play(kind, overrides)
   self.calls, self.depth = self.calls + 1, self.streams.depth
   self.streams:enter "inside"
   return self
+end
+
+local function during(self, kind, overrides, f, ...)
+  local _ <close> = begin(self, kind, overrides)
+  return f(...)
+end
+
+local function handed_on(fine, ...)
+  if not fine then error(..., 0) end
+  return ...
+end
+
+--- Plays a call: f(...) does it, and says by returned() what came of it. Returns what f returns.
+---@param kind string
+---@param overrides? table
+---@param f function
+---@return any ...
+function Recorder:play(kind, overrides, f, ...)
+  local _, is_main = coroutine.running()
+  if is_main then return during(self, kind, overrides, f, ...) end
+  -- An error in a coroutine closes nothing until the coroutine is closed, which a script may never do.
+  return handed_on(pcall(during, self, kind, overrides, f, ...))
 end
 
 --- Records what the call that is played returned. Raises where that cannot be kept, though nobody keeps it.
@@ -209,19 +228,24 @@ function Recorder:go_on()
   self.live, self.bytes = true, nil
 end
 
---- A call that changes the game's settings happens in a replay too; until the caller's block ends, tensors may be
---- read: `local _ <close> = recorder:say("set", settings)`.
+local function told(self, f, ...)
+  f(...)
+  self:returned()
+end
+
+--- A call that changes the game's settings, by f(...), happens in a replay too; tensors may be read in it.
 ---@param kind string
 ---@param settings table
-function Recorder:say(kind, settings)
-  local recalled = self:recall(kind, settings) ~= nil
-  if recalled then core.forbid_reading(false) else self:play(kind, settings):returned() end
-  return setmetatable({}, { __close = function(_, problem)
-    if not recalled then return self:__close(problem) end
-    if self.live then return end
+---@param f function
+function Recorder:say(kind, settings, f, ...)
+  if not self:recall(kind, settings) then return self:play(kind, settings, told, self, f, ...) end
+  core.forbid_reading(false)
+  local fine, problem = pcall(f, ...)
+  if not self.live then
     core.forbid_reading(true)
     self:go_on()
-  end })
+  end
+  if not fine then error(problem, 0) end
 end
 
 --- The schedule has returned. Raises where it had more to do before.

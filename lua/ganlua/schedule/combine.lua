@@ -110,7 +110,8 @@ function combine.stop_when(condition, play)
       inner = coroutine.create(function() play(watched(game, look, leave_if_over), from) end)
       if core.passes_moves then core.passes_moves(inner) end
 
-      local answer, yielded = table.pack()
+      local yielded
+      local answer = table.pack()
       repeat
         yielded = table.pack(coroutine.resume(inner, table.unpack(answer, 1, answer.n)))
         local ended = yielded[2] == the_end or coroutine.status(inner) == "dead"
@@ -118,8 +119,9 @@ function combine.stop_when(condition, play)
         if not ended then answer = table.pack(coroutine.yield(table.unpack(yielded, 2, yielded.n))) end
       until ended
       local fine, problem = yielded[1], yielded[2]
-      if not fine and problem ~= the_end then error(told_from(inner, game, problem), 0) end
+      if not fine and problem ~= the_end then problem = told_from(inner, game, problem) end
       coroutine.close(inner)
+      if not fine and problem ~= the_end then error(problem, 0) end
     end)
 end
 
