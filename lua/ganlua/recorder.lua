@@ -156,14 +156,14 @@ function Recorder:differ(kind, digest)
   if kind == was then now = "the same with other settings" end
   self.problem = ("the schedule does not replay: its call %d was %s, now it is %s. A run that goes on runs its "
     .. "schedule again up to where it was cut off, with the answers that it was given then; what else it asks "
-    .. "(os.time, a file) answers differently. resume = \"restart_schedule\" keeps the networks and starts the "
-    .. "schedule at its first line"):format(self.calls, history.words(was, recorded), now)
+    .. "(os.time, a file) answers differently, unless it asks in game:measure(f). resume = \"restart_schedule\" keeps "
+    .. "the networks and starts the schedule at its first line"):format(self.calls, history.words(was, recorded), now)
   self.differs = true
   core.forbid_reading(false)
   check.fail("%s", self.problem)
 end
 
---- What this call returned before; nil where it is to be played. Raises what it raised, after `note` is called.
+--- What this call returned before; nil where it is to be played. Raises what it raised.
 ---@param kind string
 ---@param overrides? table
 ---@return table? result

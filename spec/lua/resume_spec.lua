@@ -476,6 +476,7 @@ describe("resume = \"changed\"", function()
     refuses("does not fit the discriminator: ", gan.train, given)
     refuses("'2.weight' must be 16x9, got 16x6", gan.train, given)
     assert.is_true(before == core.read_file(path .. "/checkpoint.safetensors"))
+    assert.equal(path, gan.train(options(path, schedule)).folder) -- the script of before goes on
   end)
 end)
 
