@@ -10,9 +10,6 @@ local nn = gan.nn
 
 local iterations = gan.setting("iterations", 16000)
 local loss = gan.setting("loss", "hinge") -- --set loss=nonsaturating
-local quiet = gan.setting("quiet", false) -- prints the one line alone, and writes nothing
-local folder
-if quiet then folder = false end
 
 local data = gan.data.ring { modes = 8, radius = 1, std = 0.01 }
 
@@ -68,22 +65,22 @@ local run = gan.train {
   penalties = { gan.penalty.r1 { weight = fading, every = 2 }, gan.penalty.r2 { weight = fading, every = 2 } },
   optimizer = { generator = adam(rate), discriminator = adam(2e-3) },
   schedule = schedule, ema = { decay = 0.995 },
-  out = folder, progress = not quiet,
 }
 
 local samples = run:sample(2500)
 local m = gan.metrics.modes(samples, data.centres, data.std)
+local narrowest, widest = math.min(table.unpack(m.spread)), math.max(table.unpack(m.spread))
+gan.report { modes = m.modes, high_quality = m.high_quality, reverse_kl = m.reverse_kl, narrowest = narrowest,
+  widest = widest }
 print(("%d of %d modes, %.2f %% of high quality, reverse KL %.4f, spread %.2f to %.2f"):format(m.modes, #data.centres,
-  100 * m.high_quality, m.reverse_kl, math.min(table.unpack(m.spread)), math.max(table.unpack(m.spread))))
+  100 * m.high_quality, m.reverse_kl, narrowest, widest))
 
-if not quiet then
-  gan.plot.scatter {
-    title = ("Ring: real and generated points after %d iterations"):format(iterations),
-    series = {
-      { name = "real", points = data:batch(1000), radius = 1.5 },
-      { name = "generated", points = samples:narrow(1, 1, 1000), radius = 1.2 },
-    },
-    heat = run.discriminator, heat_name = "D",
-  }:save(run.folder .. "/points.png")
-  print(run.folder .. "/points.png shows them")
-end
+gan.plot.scatter {
+  title = ("Ring: real and generated points after %d iterations"):format(iterations),
+  series = {
+    { name = "real", points = data:batch(1000), radius = 1.5 },
+    { name = "generated", points = samples:narrow(1, 1, 1000), radius = 1.2 },
+  },
+  heat = run.discriminator, heat_name = "D",
+}:save(run.folder .. "/points.png")
+print(run.folder .. "/points.png shows them")

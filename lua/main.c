@@ -184,6 +184,14 @@ static bool push_function(lua_State *L, const char *module, const char *name)
     return true;
 }
 
+/* Says which settings of the command line the script has not asked for. */
+static void tell_unasked(lua_State *L)
+{
+    if (push_function(L, "ganlua.unasked", "warning") && succeeded(L, call(L, 0, 1)) && lua_isstring(L, -1))
+        report(lua_tostring(L, -1));
+    lua_settop(L, 0);
+}
+
 /* Runs a script for all combinations of what --sweep says: ganlua.sweep's shell(script, {NAME=VALUES, ...}). */
 static bool run_sweep(lua_State *L, const char *path, const options *options)
 {
@@ -195,7 +203,11 @@ static bool run_sweep(lua_State *L, const char *path, const options *options)
         lua_pushstring(L, options->sweeps[i]);
         lua_rawseti(L, -2, i + 1);
     }
-    bool fine = succeeded(L, call(L, 2, 0));
+    bool fine = succeeded(L, call(L, 2, 1));
+    if (fine && lua_isstring(L, -1)) {
+        report(lua_tostring(L, -1));
+        fine = false;
+    }
     lua_settop(L, 0);
     return fine;
 }
@@ -454,6 +466,8 @@ static bool run_all(lua_State *L, const options *options, int argc, char *argv[]
             return true;
         if (!run_script(L, from_stdin ? NULL : path, argc - options->script - 1) || signal_number)
             return false;
+        if (options->settings[0] && !options->config.sandbox)
+            tell_unasked(L);
     } else if (!options->interactive && !options->version && !options->actions->kind) {
         if (!isatty(STDIN_FILENO))
             return run_script(L, NULL, 0);

@@ -8,12 +8,14 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local curve = require "ganlua.curve"
 
 local augment = {}
 
 ---@class ganlua.augmentation
 ---@field name string
----@field options table
+---@field options table numbers or curves
+---@field curves table<string, table>? which options are curves, and within which bounds
 ---@field controller { target: number, every: integer, speed: number }? of one whose strength follows the discriminator
 
 local Augmentation = { __name = "ganlua.augmentation" }
@@ -35,17 +37,53 @@ local function changed(self, x, p)
   return self.change(x, self.options, p)
 end
 
+local start = { move = 0, iteration = 0 }
+
+-- For a look, or for a penalty: curves stand at their beginning.
 function Augmentation.__call(self, x)
+  self = augment.at(self, start)
   return changed(self, x, self.options.p or 1)
 end
 
+local within_one = curve.option { min = 0, max = 1 }
+
 local function share(default)
   return {
-    is = function(value)
-      return type(value) == "boolean" or type(value) == "number" and value >= 0 and value <= 1
-    end,
-    wanted = "a share of a side from 0 to 1, or true or false", default = default,
+    is = function(value) return type(value) == "boolean" or within_one.is(value) end,
+    wanted = "a share of a side from 0 to 1, or a curve, or true or false", default = default,
   }
+end
+
+-- An augmentation; of its options those named in `strengths` may be curves from 0 to 1.
+local function new(self, strengths)
+  for _, name in ipairs(strengths) do
+    if type(self.options[name]) ~= "number" then
+      self.curves = self.curves or {}
+      self.curves[name] = within_one.curve
+    end
+  end
+  return setmetatable(self, Augmentation)
+end
+
+--- Whether an augmentation is another one in every move: some of its options are curves.
+---@param self ganlua.augmentation|function|false|nil
+---@return boolean
+function augment.varies(self)
+  return type(self) == "table" and self.curves ~= nil
+end
+
+--- An augmentation as it is at a moment, with numbers for its curves.
+---@param self ganlua.augmentation
+---@param clock ganlua.clock
+---@return ganlua.augmentation
+function augment.at(self, clock)
+  if not augment.varies(self) then return self end
+  local options = {}
+  for name, value in pairs(self.options) do
+    local bounds = self.curves[name]
+    options[name] = bounds and curve.at(value, clock, ("augment.%s: %s"):format(self.name, name), bounds) or value
+  end
+  return setmetatable({ name = self.name, options = options, change = self.change }, Augmentation)
 end
 
 local function as_share(value, default)
@@ -55,8 +93,9 @@ end
 
 --- diffaugment{color=true, translation=0.125, cutout=0.5}: every picture is changed: brightness, saturation and
 -- contrast; moved by up to that share of a side, with zeros coming in; a rectangle of that share of each side becomes
--- 0. true means the share named here, false nothing. Zhao 2020.
----@param options? { color: boolean?, translation: number|boolean|nil, cutout: number|boolean|nil }
+-- 0. true means the share named here, false nothing; a share may be a curve. Zhao 2020.
+---@param options? { color: boolean?, translation: number|boolean|function|ganlua.curve|nil,
+--- cutout: number|boolean|function|ganlua.curve|nil }
 ---@return ganlua.augmentation
 function augment.diffaugment(options)
   local o = check.options("augment.diffaugment", options, {
@@ -64,13 +103,14 @@ function augment.diffaugment(options)
   })
   o.translation, o.cutout = as_share(o.translation, 0.125), as_share(o.cutout, 0.5)
   local change = require "ganlua.augment.diffaugment"
-  return setmetatable({ name = "diffaugment", options = o, change = change }, Augmentation)
+  return new({ name = "diffaugment", options = o, change = change }, { "translation", "cutout" })
 end
 
 --- ada{target=0.6, every=4, speed=500, p=0, blit=true, geometric=true, color=true, filter=false, noise=false,
 -- cutout=false}: each change is made with a probability that follows the discriminator: it starts at p, and every 4
 -- moves it goes up where the mean sign of its scores of real samples is above `target` (a sign of learning by heart),
--- else down; so fast that it would take `speed` thousand real pictures from 0 to 1; 0: it stays at p. blit: flips,
+-- else down; so fast that it would take `speed` thousand real pictures from 0 to 1; 0: it stays at p. Where p is a
+-- curve, that is the probability, whatever the discriminator says. blit: flips,
 -- quarter turns, whole pixels; geometric: sizes, turns, stretching; color: brightness, contrast, hue, saturation;
 -- filter: octaves of frequencies, stronger or weaker; noise; cutout: half of each side.
 -- A discriminator's move returns the probability as `augment`, metrics.jsonl has it too. Karras 2020 (StyleGAN2-ADA).
@@ -80,13 +120,21 @@ function augment.ada(options)
   local flag, off = { type = "boolean", default = true }, { type = "boolean", default = false }
   local o = check.options("augment.ada", options, {
     target = { type = "number", min = -1, max = 1, default = 0.6 }, every = { type = "integer", min = 1, default = 4 },
-    speed = { type = "number", min = 0, default = 500 }, p = { type = "number", min = 0, max = 1, default = 0 },
+    speed = { type = "number", min = 0, default = 500 }, p = curve.option { min = 0, max = 1, default = 0 },
     blit = flag, geometric = flag, color = flag, filter = off, noise = off, cutout = off,
   })
-  return setmetatable({
-    name = "ada", options = o, change = require "ganlua.augment.ada",
-    controller = { target = o.target, every = o.every, speed = o.speed },
-  }, Augmentation)
+  local self = new({ name = "ada", options = o, change = require "ganlua.augment.ada" }, { "p" })
+  if not self.curves then
+    self.controller = { target = o.target, every = o.every, speed = o.speed }
+    return self
+  end
+  for _, name in ipairs { "target", "every", "speed" } do
+    if options[name] ~= nil then
+      check.fail("augment.ada: option '%s' says how p follows the discriminator, but p is a curve", name)
+    end
+    o[name] = nil
+  end
+  return self
 end
 
 ---- What the game calls ----------------------------------------------------------------------------------------------
@@ -116,7 +164,7 @@ function augment.apply(self, player, x)
   if type(self) == "function" then
     y = self(x)
   else
-    y = changed(self, x, self.controller and memory_of(self, player).p or 1)
+    y = changed(self, x, self.controller and memory_of(self, player).p or self.options.p or 1)
   end
   local wanted = check.shape_text(x:shape())
   if not core.is_tensor(y) or check.shape_text(y:shape()) ~= wanted then
@@ -143,7 +191,8 @@ end
 ---@param pictures integer
 ---@return number?
 function augment.adjust(self, player, pictures)
-  if type(self) == "function" or not self.controller then return nil end
+  if type(self) == "function" then return nil end
+  if not self.controller then return self.options.p and self.options.p + 0.0 end
   local memory, o = memory_of(self, player), self.controller
   local p = memory.p
   memory.moves, memory.pictures = memory.moves + 1, memory.pictures + pictures

@@ -6,7 +6,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
-local curve = require "ganlua.curve"
+local growing = require "ganlua.growing"
 local move_options = require "ganlua.move_options"
 local moves = require "ganlua.move"
 local nn_module = require "ganlua.nn.module"
@@ -95,6 +95,12 @@ local function recorder_of(self, name)
   return found
 end
 
+local function play(self, kind, overrides)
+  local measured = moves.play(self, kind, overrides)
+  self.recorder:returned(measured)
+  return measured
+end
+
 -- One move: what it measured when the run was here before (see recorder.lua), else it is played and recorded.
 local function move(self, kind, overrides)
   local recorder = recorder_of(self, kind)
@@ -107,11 +113,7 @@ local function move(self, kind, overrides)
     recorder:go_on()
     return measured
   end
-  do
-    local call <close> = recorder:play(kind, overrides)
-    measured = moves.play(self, kind, overrides)
-    call:returned(measured)
-  end
+  measured = recorder:play(kind, overrides, play, self, kind, overrides)
   self.after_move(kind, measured)
   return measured
 end
@@ -175,8 +177,7 @@ end
 ---     game:set{ loss = gan.loss.hinge{}, optimizer = { generator = gan.optim.adam{ lr = 1e-4 } } }
 ---@param settings ganlua.overrides
 function Game:set(settings)
-  local _ <close> = recorder_of(self, "set"):say("set", settings)
-  move_options.set(self, settings)
+  recorder_of(self, "set"):say("set", settings, move_options.set, self, settings)
 end
 
 --- Brings in the next stage of networks that grow (gan.nn.growing_generator and growing_discriminator), of both
@@ -185,27 +186,14 @@ end
 --- nothing where that has been reached. What the optimisers remember stays, new parameters join them with nothing.
 ---@param options? { over: integer?, fade: number|function|ganlua.curve|nil, to: integer? }
 function Game:grow(options)
-  local o = check.options("game:grow", options, {
-    over = { type = "integer", min = 1 }, fade = curve.option { min = 0, max = 1 }, to = { type = "integer", min = 1 },
-  })
-  local _ <close> = recorder_of(self, "grow"):say("grow", options or {})
-  self.shown = nil -- samples of a smaller network
-  local fade, grows = o.fade or o.over and curve.linear { from = 0, to = 1, over = o.over } or 1, false
-  for name, player in pairs(self.players) do
-    local stages = player.growing and player.growing.stages
-    local stage = stages and (o.to or player.stage + 1)
-    if stages and stage > stages then
-      check.fail("game:grow: the %s has %d stages, no stage %d", name, stages, stage)
-    end
-    grows = grows or stages
-  end
-  if not grows then
-    check.fail("game:grow: neither network grows: see gan.nn.growing_generator and gan.nn.growing_discriminator")
-  end
-  for _, player in pairs(self.players) do
-    local stage = player.growing and (o.to or player.stage + 1)
-    if stage and stage > player.stage then players.grow(player, stage, fade, self.iteration) end
-  end
+  recorder_of(self, "grow"):say("grow", options or {}, growing.grow, self, options)
+end
+
+local function close_iteration(self)
+  self.recorder:returned()
+  self.after_iteration(self)
+  self.latest = {}
+  self.seen.discriminator, self.seen.generator = 0, 0
 end
 
 --- Closes the iteration: it is counted and logged, and sampled and saved where it is time to.
@@ -217,11 +205,14 @@ function Game:next()
     self.latest = {}
     return self.recorder:go_on()
   end
-  local call <close> = self.recorder:play "next"
-  call:returned()
-  self.after_iteration(self)
-  self.latest = {}
-  self.seen.discriminator, self.seen.generator = 0, 0
+  self.recorder:play("next", nil, close_iteration, self)
+end
+
+local function measure(self, f)
+  local values = table.pack(f())
+  local plain, problem = pcall(self.recorder.returned, self.recorder, values)
+  if not plain then check.fail("game:measure: wanted plain values, but %s", problem) end
+  return values
 end
 
 --- Runs f and returns what it returns: plain values, nothing else. This is where a schedule looks at anything but what
@@ -236,10 +227,7 @@ function Game:measure(f)
   if values then
     recorder:go_on()
   else
-    local call <close> = recorder:play "measure"
-    values = table.pack(f())
-    local plain, problem = pcall(call.returned, call, values)
-    if not plain then check.fail("game:measure: wanted plain values, but %s", problem) end
+    values = recorder:play("measure", nil, measure, self, f)
   end
   return table.unpack(values, 1, values.n)
 end

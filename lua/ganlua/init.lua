@@ -79,6 +79,10 @@ local truth = { ["true"] = true, ["false"] = false }
 function gan.setting(name, default)
   -- The interpreter leaves what its command line said here; --set's values are strings by name.
   local settings = package.loaded["ganlua.settings"]
+  if settings then
+    settings.asked = settings.asked or {} -- see ganlua.unasked
+    settings.asked[name] = true
+  end
   local text = settings and settings.set and settings.set[name]
   if text == nil then return default end
   local value = text

@@ -11,6 +11,9 @@ local live = {}
 -- Seconds between two looks at the file.
 local pause = 0.1
 
+-- The stamp of an empty file.
+local empty = "^%S+ %S+ 0 "
+
 ---@class ganlua.live
 ---@field path string the script
 ---@field stamp string? of the file as it was read last
@@ -30,13 +33,13 @@ function live.watch()
   }, Watch)
 end
 
---- Whether the file was saved since it was read last. A file that is being replaced is not there for a moment.
+--- Whether the file was saved since it was read last. A file that is being written is not there for a moment, or empty.
 function Watch:changed()
   local now = core.monotonic()
   if now - self.looked < pause then return false end
   self.looked = now
   local stamp = core.file_stamp(self.path)
-  if not stamp or stamp == self.stamp then return false end
+  if not stamp or stamp == self.stamp or stamp:find(empty) then return false end
   self.stamp = stamp
   return true
 end
@@ -58,7 +61,7 @@ function Watch:read()
   local _, reached = pcall(chunk, table.unpack(_G.arg))
   if getmetatable(reached) == Reached then return reached.options end
   if reached ~= nil then error(reached, 0) end
-  check.fail("%s: ended without gan.train", self.path)
+  error(("%s: ended without gan.train"):format(self.path), 0)
 end
 
 -- Gives a network's tensors to the one that takes its place.

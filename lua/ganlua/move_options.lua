@@ -137,7 +137,7 @@ end
 ---@field ema_decay number?
 ---@field penalties ganlua.penalty[]
 ---@field clip table<string, number> by player: the greatest norm of its gradient
----@field augment ganlua.augmentation|function|false|nil
+---@field augment ganlua.augmentation|function|false|nil by the clock of the discriminator where both move, as noise
 ---@field noise number by the clock of the discriminator where both move, as the loss
 ---@field top_k number
 ---@field unroll { steps: integer, optimizer: ganlua.optimizer, lr: number }?
@@ -168,14 +168,14 @@ local function settled(game, kind, given)
     if value ~= nil and type(value) ~= "number" then s.changes = true end
   end
   s.told.ema, s.told.unroll = given.ema or usual.ema, given.unroll or usual.unroll
-  if s.told.ema or s.told.unroll then s.changes = true end
+  s.told.augment = given.augment
+  if s.told.augment == nil then s.told.augment = usual.augment end
+  if s.told.ema or s.told.unroll or augment.varies(s.told.augment) then s.changes = true end
   if not s.changes then
-    s.noise, s.top_k = s.told.noise, s.told.top_k
+    s.noise, s.top_k, s.augment = s.told.noise, s.told.top_k, s.told.augment
     for _, name in ipairs(s.movers) do s.clip[name] = s.told.clip end
   end
   s.micro_batch = math.min(given.micro_batch or usual.micro_batch or s.batch, s.batch)
-  s.augment = given.augment
-  if s.augment == nil then s.augment = usual.augment end
   s.reuse = given.reuse
   if s.reuse == nil then s.reuse = usual.reuse end
   s.reuse = s.reuse and kind ~= "both" and s.micro_batch == s.batch
@@ -204,6 +204,7 @@ local function numbers(game, s, clock)
   end
   s.noise = number_of(s, "noise", clock)
   s.top_k = number_of(s, "top_k", s.clock.generator or clock)
+  s.augment = augment.at(told.augment, clock)
   if told.ema and s.clock.generator then
     s.ema_decay = curve.at(told.ema.decay, s.clock.generator, "ema: decay", ema_rows.decay.curve)
   end

@@ -80,7 +80,7 @@ local function begin_edited(self, event)
   local name = ("script-%d.lua"):format(self.takes)
   if self.folder then
     core.write_file(self.folder .. "/" .. name, self.options.source)
-    core.write_file(self.folder .. "/config.lua", self.options.config)
+    run_folder.write_config(self.folder, self.options.config)
   end
   self.log:note { event = event, iteration = played.iteration, source = name,
     moves = played.players.discriminator.moves + played.players.generator.moves }
@@ -119,9 +119,7 @@ end
 -- that.
 local function raise(self, problem, traceback)
   if type(problem) == "string" and not self.interrupted then
-    local recorder, text = self.game.recorder, problem .. traceback
-    if recorder.raised == problem then recorder.raised = text end
-    problem = text
+    problem = self.game.recorder:reworded(problem, problem .. traceback)
   end
   error(problem, 0)
 end
@@ -142,7 +140,7 @@ function playing.play(self)
     problem = recorder.problem or problem -- a schedule may have made another error of it
     if recorder.differs and self.going_on_from then
       self.progress:say("the changed schedule starts at its first line: %s", problem)
-      resume.take(self, self.going_on_from)
+      resume.take_over(self, self.going_on_from)
       resume.start(self)
       self.going_on_from, recorder.differs = nil, nil
     elseif getmetatable(problem) == TakeOver or getmetatable(recorder.problem) == TakeOver then

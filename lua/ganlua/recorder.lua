@@ -45,11 +45,8 @@ function Recorder:begin(journal, seen)
   end
 end
 
---- A call is played until the caller's block ends; an error that ends it is recorded:
---- `local call <close> = recorder:play("generator", overrides)`.
----@param kind string
----@param overrides? table
-function Recorder:play(kind, overrides)
+-- A call is played until the caller's block ends; an error that ends it is recorded.
+local function begin(self, kind, overrides)
   if self.busy then
     check.fail("%s: inside %s: moves are made by the schedule alone", history.words(kind), history.words(self.busy))
   end
@@ -61,6 +58,28 @@ function Recorder:play(kind, overrides)
   self.calls, self.depth = self.calls + 1, self.streams.depth
   self.streams:enter "inside"
   return self
+end
+
+local function during(self, kind, overrides, f, ...)
+  local _ <close> = begin(self, kind, overrides)
+  return f(...)
+end
+
+local function handed_on(fine, ...)
+  if not fine then error(..., 0) end
+  return ...
+end
+
+--- Plays a call: f(...) does it, and says by returned() what came of it. Returns what f returns.
+---@param kind string
+---@param overrides? table
+---@param f function
+---@return any ...
+function Recorder:play(kind, overrides, f, ...)
+  local _, is_main = coroutine.running()
+  if is_main then return during(self, kind, overrides, f, ...) end
+  -- An error in a coroutine closes nothing until the coroutine is closed, which a script may never do.
+  return handed_on(pcall(during, self, kind, overrides, f, ...))
 end
 
 --- Records what the call that is played returned. Raises where that cannot be kept, though nobody keeps it.
@@ -88,6 +107,15 @@ end
 function Recorder:forget(problem)
   if self.journal and self.raised == problem and self.before then self.journal:cut(self.before) end
   self.raised, self.before = nil, nil
+end
+
+--- An error goes on with more words: where it ended a call, it is that call's all the same.
+---@param problem any
+---@param text string
+---@return string text
+function Recorder:reworded(problem, text)
+  if self.raised == problem then self.raised = text end
+  return text
 end
 
 ---- Replaying ------------------------------------------------------------------------------------------------------
@@ -128,14 +156,14 @@ function Recorder:differ(kind, digest)
   if kind == was then now = "the same with other settings" end
   self.problem = ("the schedule does not replay: its call %d was %s, now it is %s. A run that goes on runs its "
     .. "schedule again up to where it was cut off, with the answers that it was given then; what else it asks "
-    .. "(os.time, a file) answers differently. resume = \"restart_schedule\" keeps the networks and starts the "
-    .. "schedule at its first line"):format(self.calls, history.words(was, recorded), now)
+    .. "(os.time, a file) answers differently, unless it asks in game:measure(f). resume = \"restart_schedule\" keeps "
+    .. "the networks and starts the schedule at its first line"):format(self.calls, history.words(was, recorded), now)
   self.differs = true
   core.forbid_reading(false)
   check.fail("%s", self.problem)
 end
 
---- What this call returned before; nil where it is to be played. Raises what it raised, after `note` is called.
+--- What this call returned before; nil where it is to be played. Raises what it raised.
 ---@param kind string
 ---@param overrides? table
 ---@return table? result
@@ -200,19 +228,24 @@ function Recorder:go_on()
   self.live, self.bytes = true, nil
 end
 
---- A call that changes the game's settings happens in a replay too; until the caller's block ends, tensors may be
---- read: `local _ <close> = recorder:say("set", settings)`.
+local function told(self, f, ...)
+  f(...)
+  self:returned()
+end
+
+--- A call that changes the game's settings, by f(...), happens in a replay too; tensors may be read in it.
 ---@param kind string
 ---@param settings table
-function Recorder:say(kind, settings)
-  local recalled = self:recall(kind, settings) ~= nil
-  if recalled then core.forbid_reading(false) else self:play(kind, settings):returned() end
-  return setmetatable({}, { __close = function(_, problem)
-    if not recalled then return self:__close(problem) end
-    if self.live then return end
+---@param f function
+function Recorder:say(kind, settings, f, ...)
+  if not self:recall(kind, settings) then return self:play(kind, settings, told, self, f, ...) end
+  core.forbid_reading(false)
+  local fine, problem = pcall(f, ...)
+  if not self.live then
     core.forbid_reading(true)
     self:go_on()
-  end })
+  end
+  if not fine then error(problem, 0) end
 end
 
 --- The schedule has returned. Raises where it had more to do before.

@@ -88,6 +88,15 @@ function resume.take(self, saved)
   played.lr_scale = self.recovery.lr
 end
 
+--- The same in the run's folder, which is that of the script as it is now from here on: one that does not fit leaves
+--- it to the script that it was.
+---@param self ganlua.trainer
+---@param saved ganlua.checkpoint
+function resume.take_over(self, saved)
+  resume.take(self, saved)
+  run_folder.write_config(self.folder, self.options.config)
+end
+
 ---- The schedule ----------------------------------------------------------------------------------------------------
 
 -- What the schedule can see of the game as it starts.
@@ -143,7 +152,7 @@ function resume.replay(self, saved, on_arrival)
   played.recorder.journal, played.recorder.start = self.history_file, start
   played.recorder:replay(bytes, behind, function()
     local drawn = played.streams:state().schedule
-    resume.take(self, saved)
+    resume.take_over(self, saved)
     local before = saved.counters.streams.schedule
     if not lenient and core.digest(drawn or 0) ~= core.digest(before or 0) then
       check.fail("the schedule does not replay: it drew other random numbers than before the run was cut off; "
@@ -208,7 +217,7 @@ function resume.begin(self)
   self.log:clear()
   if given.resume == "restart_schedule" then
     recount(self, core.read_file(self.folder .. "/history"), size)
-    resume.take(self, saved)
+    resume.take_over(self, saved)
     resume.start(self)
   else
     resume.replay(self, saved)

@@ -110,6 +110,13 @@ local function fingerprint_in(folder)
   return fine and type(config) == "table" and config.fingerprint or nil
 end
 
+--- Says in a folder what is run there.
+---@param folder string
+---@param config string
+function run_folder.write_config(folder, config)
+  core.write_file(folder .. "/config.lua", config)
+end
+
 --- Holds a folder for one run at a time; false where another one has it. A process that was killed takes a moment to
 --- die.
 ---@param folder string
@@ -158,8 +165,8 @@ local function look_at(folder, given)
   end
   local lock = run_folder.lock(folder)
   if not lock then return nil, "is being written by another process" end
-  if bare or mode ~= true then core.write_file(folder .. "/config.lua", given.config) end
   local found, said = run_folder.newest_checkpoint(folder)
+  if not found then run_folder.write_config(folder, given.config) end -- else where the script has taken it up
   if mode == true and found and found.counters.finished then
     lock:close()
     return nil, "holds a finished run"
@@ -180,7 +187,7 @@ local function make(wanted, config)
       path = ("%s-%d"):format(wanted, number)
     end
   end
-  core.write_file(path .. "/config.lua", config)
+  run_folder.write_config(path, config)
   return { folder = path, lock = lock, resumed = false, said = {} }
 end
 

@@ -137,6 +137,20 @@ local function choose_folder(plain, identity, name)
   return path
 end
 
+-- What the sweep is over should be asked for. Settings of the command line that reach the script are: see
+-- ganlua.unasked.
+local function tell_unasked(self, settings)
+  if not self.script then return end
+  for _, each in ipairs(self.axes) do
+    if self.unasked[each.name] then
+      progress.write(("warning: %s has not asked for the setting '%s', which the sweep is over\n"):format(self.script,
+        each.name))
+    end
+  end
+  settings.asked = settings.asked or {}
+  for name in pairs(self.set) do settings.asked[name] = settings.asked[name] or not self.unasked[name] end
+end
+
 local calls, folders = 0, {}
 
 --- Runs every combination, shows the table, writes it (table.txt, table.csv, table.json, curves.png) into the sweep's
@@ -168,7 +182,7 @@ function sweep.sweep(options)
   local self = processes.new {
     number = calls, before = table.move(folders, 1, #folders, 1, {}), script = script,
     workers = workers, threads = settings.threads or math.max(1, core.threads() // workers),
-    set = set, seed = settings.seed, axes = axes, tasks = all,
+    set = set, seed = settings.seed, axes = axes, tasks = all, unasked = {},
   }
   self.metrics = type(plain.metric) == "string" and { plain.metric } or plain.metric
   self.folder = choose_folder(plain, {
@@ -190,6 +204,7 @@ function sweep.sweep(options)
 
   local interrupted = self:play()
   local result = sweep_table.conclude(self)
+  tell_unasked(self, settings)
   if interrupted then
     progress.write(("sweep stopped: run it again to go on, finished runs stay in %s\n"):format(self.folder))
   end
@@ -205,19 +220,20 @@ end
 --- --set metric=NAME go to the sweep.
 ---@param script string
 ---@param specs string[] each NAME=VALUES
+---@return string? problem
 function sweep.shell(script, specs)
   local _, set = settings_of()
-  local options = { script = script, workers = math.tointeger(tonumber(set.workers)), metric = set.metric }
+  local options = { script = script, workers = tonumber(set.workers) or set.workers, metric = set.metric }
+  set.workers, set.metric = nil, nil -- so much for them
   for _, text in ipairs(specs) do
     local name, values = text:match "^([^=]+)=(.*)$"
-    if rows[name] then error(("--sweep: '%s' is a setting of sweeps themselves"):format(name), 0) end
+    if rows[name] then return ("--sweep: '%s' is a setting of sweeps themselves"):format(name) end
     options[name] = axis.listed(values)
   end
   local failed = 0
   for _, row in ipairs(sweep.sweep(options).rows) do failed = failed + row.failed end
-  if failed > 0 then
-    error(("--sweep: %d run%s failed; the same command tries again"):format(failed, failed > 1 and "s" or ""), 0)
-  end
+  if failed == 0 then return nil end
+  return ("--sweep: %d run%s failed; the same command tries again"):format(failed, failed > 1 and "s" or "")
 end
 
 return sweep

@@ -64,6 +64,17 @@ describe("examples/grow.lua", function()
   end)
 end)
 
+describe("examples/modes_table.lua", function()
+  it("sweeps over losses and seeds of ring.lua and grid.lua, and shows them beside published rows", function()
+    local printed, out = run("modes_table.lua", { "iterations=3", "seeds=2" })
+    assert.matches("\nring +modes +quality +reverse KL +spread\nGAN %(Lin 2018%) +6%.3 +98%.2 %% +0%.45\n", printed)
+    local rows = select(2, printed:gsub("\nganlua, %a+ +%d+%.%d +%d+%.%d %% +%d%.%d+ +%d%.%d%d to %d%.%d%d +2 seeds",
+      ""))
+    assert.equal(4, rows, printed)
+    shell.remove(out)
+  end)
+end)
+
 describe("examples/conditional.lua", function()
   it("draws one class a row, and the class that it is asked for", function()
     local printed, out = run("conditional.lua", { "iterations=2", "sample=K" })

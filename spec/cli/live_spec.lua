@@ -92,6 +92,14 @@ describe("ganlua --live", function()
     shell.remove(cwd)
   end)
 
+  it("waits while the file is empty: it is being written", function()
+    local result, cwd = run { version(1), "", version(2), "print 'no training'" }
+    assert.matches("END\t111111111122222222222222222222\t", result.out, 1, true)
+    assert.equal(1, count(result.out, "(the run goes on with the script as it was)"))
+    assert.matches("\nscript.lua: ended without gan.train\n", result.out, 1, true)
+    shell.remove(cwd)
+  end)
+
   it("goes on with the script as it was where the edited one fails while it plays", function()
     local result, cwd = run { version(1), version(2, { SCHEDULE = "game:nothing()" }) }
     assert.equal(0, result.code, result.err)

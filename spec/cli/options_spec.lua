@@ -133,6 +133,23 @@ describe("ganlua's own options:", function()
     prints("0.25\ta=b\t3\n", { "--set", "lr=1", "--set=lr=0.25", "--set", "name=a=b", "-e", code })
   end)
 
+  it("--set names that the script does not ask for are told at its end", function()
+    local function told(words, text)
+      local place = shell.folder()
+      shell.write(place .. "/script.lua", text or "print(require('ganlua').setting('rate', 1))")
+      words[#words + 1] = "script.lua"
+      local result = shell.run_ganlua(words, { cwd = place })
+      shell.remove(place)
+      assert.equal(0, result.code)
+      return result.err
+    end
+    assert.equal("", told { "--set", "rate=2" })
+    assert.equal("ganlua: warning: the script has not asked for the setting 'rat' (did you mean 'rate'?)\n",
+      told { "--set", "rat=2" })
+    assert.equal("ganlua: warning: the script has not asked for the settings 'a', 'b'\n",
+      told({ "--set", "b=2", "--set", "a=1" }, "print 'no ganlua here'"))
+  end)
+
   it("--set names do not mix with the interpreter's own settings", function()
     local code = "local gan = require 'ganlua'; print(gan.setting('out', 'none'), gan.setting('seed', 5))"
     prints("none\t5\n", { "--out", "there", "--seed", "9", "-e", code })

@@ -73,11 +73,30 @@ describe("ganlua --sweep", function()
     assert.matches("a=x,seed=1  failed: exit code 1", result.out)
     assert.matches("a=yy,seed=2  failed: signal 9", result.out)
     assert.matches("\nx   1, 1 failed  1 %+%- 0  6 %+%- 0\nyy  1, 1 failed", result.out)
-    assert.matches("^ganlua: %-%-sweep: 2 runs failed; the same command tries again\n", result.err)
+    assert.equal("ganlua: --sweep: 2 runs failed; the same command tries again\n", result.err)
     assert.equal(4, starts())
     result = sweep(words)
     assert.matches("2 of 4 runs have finished before", result.out)
     assert.equal(6, starts())
+  end)
+
+  it("says by what words a run failed, and not how far it was", function()
+    local result = sweep({ "--sweep", "a=x", "script.lua" }, [[
+      require("ganlua").setting "a"
+      print "no disk"
+      io.write("19/50  d 1.423  g -0.734\n")
+      os.exit(3, true)]])
+    assert.matches("a=x  failed: exit code 3: no disk\n", result.out, 1, true)
+  end)
+
+  it("says where the script does not ask for what the sweep is over", function()
+    local result = sweep({ "--sweep", "b=1,2", "--sweep", "seed=1", "script.lua" },
+      [[print(require("ganlua").setting("a", 3)) require("ganlua").report { a = 1 }]])
+    assert.equal(0, result.code, result.err)
+    local warning = "warning: script.lua has not asked for the setting 'b', which the sweep is over\n"
+    assert.equal(1, select(2, result.out:gsub(warning, "")))
+    assert.is_nil(result.out:find("'seed'", 1, true))
+    assert.equal("", result.err)
   end)
 
   it("runs what is new alone, and all of it where the script has changed", function()
@@ -127,6 +146,8 @@ describe("ganlua --sweep", function()
     refused({ "--sweep", "a=", "script.lua" }, "--sweep must be NAME=A,B,C or NAME=1..5, got 'a='")
     refused({ "--sweep", "a=1,1", "script.lua" }, "two values of 'a' print as 1")
     refused({ "--sweep", "base=1", "script.lua" }, "'base' is a setting of sweeps themselves")
+    refused({ "--sweep", "a=1", "--set", "workers=x", "script.lua" },
+      'option \'workers\' must be a positive integer, got "x"')
     refused({ "--sweep", "a=1" }, "--sweep needs a script")
     refused({ "--sweep", "a=1", "none.lua" }, "sweep: cannot open none.lua")
   end)

@@ -107,8 +107,8 @@ describe("diffaugment", function()
   end)
 
   it("says what it wants", function()
-    refuses("augment.diffaugment: option 'cutout' must be a share of a side from 0 to 1, or true or false, got 2",
-      augment.diffaugment, { cutout = 2 })
+    refuses("augment.diffaugment: option 'cutout' must be a share of a side from 0 to 1, or a curve, or true or false, "
+      .. "got 2", augment.diffaugment, { cutout = 2 })
     refuses("augment.diffaugment: unknown option 'colour' (did you mean 'color'?)", augment.diffaugment,
       { colour = true })
     refuses("gan.augment has no 'adaa' (did you mean 'ada'?)", function() return augment.adaa end)
@@ -374,6 +374,35 @@ describe("an augmentation in a game", function()
     for i, p in ipairs { 0.2, 0.2, 0.04, 0.04, 0, 0 } do assert.is_near(p, down[i], 1e-9) end
     assert.same({ 0.5, 0.5, 0.5 }, (probabilities(1, { speed = 0, every = 1, p = 0.5 }, 3)))
     assert.same({ 0.0, 1.0, 1.0 }, (probabilities(1, { speed = 1e-3, every = 1 }, 3)))
+  end)
+
+  it("may be as strong as a curve says: ada's probability, diffaugment's shares", function()
+    local list, run = probabilities(1, { p = gan.curve.linear { from = 0, to = 1, over = 4 } }, 6)
+    assert.same({ 0, 0.25, 0.5, 0.75, 1, 1 }, list)
+    assert.matches("p=linear{from=0, over=4, to=1}", run.options.config, 1, true)
+    assert.same({ 0, 1, 0, 1 }, (probabilities(1, { p = function(move) return move % 2 end }, 4)))
+    refuses("option 'speed' says how p follows the discriminator, but p is a curve", augment.ada,
+      { p = print, speed = 1 })
+    refuses("augment.ada: p: the curve must give a number >= 0 and <= 1, at t = 2 it gave 2", probabilities, 1,
+      { p = function(move) return move end }, 3)
+
+    -- How many pixels of pictures of ones are cut out at the first and at the last moment.
+    local zeros = {}
+    local growing = augment.diffaugment { color = false, translation = false,
+      cutout = gan.curve.linear { from = 0, to = 1, over = 2 } }
+    gan.train(options { data = gan.ones(8, 4, 4, 1), augment = growing, discriminator = nn.define("counting", {
+      build = function(self) self:parameter("w", gan.tensor { 0 }) end,
+      forward = function(self, x)
+        zeros[#zeros + 1] = x:eq(0):sum():item()
+        return x:reshape(#x, -1):sum(2) * self.w
+      end,
+    }) {}, schedule = function(game)
+      for _ = 1, 3 do game:discriminator() end
+    end })
+    -- Of each move's two batches the first is the real one; a batch of two was there to build it.
+    assert.equal(0, zeros[2])
+    assert.is_true(zeros[4] > 0 and zeros[6] > zeros[4], table.concat(zeros, " "))
+    assert.same(gan.ones(2, 4, 4, 1):totable(), growing(gan.ones(2, 4, 4, 1)):totable())
   end)
 
   it("ada counts a batch in parts as the whole", function()

@@ -179,6 +179,35 @@ describe("a run that was cut off and is unchanged", function()
       end)
     end)
 
+  it("ends with the bytes of the uncut one: curves wherever a number stands, and the consensus penalty", function()
+    local c = gan.curve
+    local schedule = gan.schedule.phases {
+      { discriminator = 1, generator = 1, iterations = 15 }, { discriminator = 2, generator = 1, iterations = 10 },
+    }
+    assert.equal(60, (survives_every_cut(schedule, function()
+      return {
+        penalties = { gan.penalty.consensus { weight = c.linear { from = 0, to = 1, over = 20 } } },
+        loss = gan.loss.hinge { margin = c.steps { from = 2, at = { 10, 20 }, factor = 0.5 } },
+        optimizer = {
+          discriminator = gan.optim.rmsprop { lr = c.warmup { to = c.cosine { from = 1e-2, over = 30 }, over = 9 } },
+          generator = gan.optim.optimistic_adam { lr = c.exponential { from = 1e-2, half_life = 9, by = "iteration" } },
+        },
+        augment = gan.augment.ada { p = c.linear { from = 0, to = 1, over = 30 } },
+        noise = function(move) return 0.5 * 0.9 ^ move end, clip = c.linear { from = 1, to = 0.1, over = 30 },
+        ema = { decay = c.linear { from = 0.5, to = 0.99, over = 20 } },
+      }
+    end)))
+  end)
+
+  it("ends with the bytes of the uncut one: unrolled, the best samples alone, gradients of parts", function()
+    assert.equal(60, (survives_every_cut(gan.schedule.alternate { iterations = 30 }, function()
+      return {
+        unroll = { steps = 2 }, top_k = gan.curve.linear { from = 1, to = 0.5, over = 30 }, micro_batch = 2,
+        penalties = {}, loss = gan.loss.nonsaturating {}, sample = { every = 20, count = 4 },
+      }
+    end)))
+  end)
+
   it("ends with the bytes of the uncut one: phases", function()
     assert.equal(60, (survives_every_cut(gan.schedule.phases {
       { discriminator = 1, iterations = 20 }, { generator = 2, iterations = 5 },
@@ -209,6 +238,32 @@ describe("a run that was cut off and is unchanged", function()
     assert.equal(60, (survives_every_cut(gan.schedule.stop_when(low,
       gan.schedule.stop_when(function(game) return game.iteration == 30 end,
         gan.schedule.alternate { iterations = 40 })), plain_networks)))
+  end)
+
+  it("ends with the bytes of the uncut one: stop_when around coroutines, its errors caught", function()
+    local function in_coroutines(game)
+      local function forever(name)
+        return coroutine.wrap(function()
+          while true do
+            coroutine.yield(game[name](game))
+            if name == "generator" then game:next() end
+          end
+        end)
+      end
+      local d, g = forever "discriminator", forever "generator"
+      while true do
+        d()
+        g()
+      end
+    end
+    assert.equal(60, (survives_every_cut(function(game)
+      local function at(iteration) return function() return game.iteration == iteration end end
+      gan.schedule.stop_when(at(20), in_coroutines)(game)
+      game.state.caught = select(2, pcall(gan.schedule.stop_when(at(40), function(same)
+        if same.iteration == 20 then same:generator { loss = 3 } end
+      end), game))
+      gan.schedule.stop_when(at(29), in_coroutines)(game)
+    end, plain_networks)))
   end)
 
   it("ends with the bytes of the uncut one: sequence with game:set between, and the others in it", function()
@@ -261,6 +316,10 @@ describe("a run that was cut off and is unchanged", function()
       end
       local d, g, done = player("discriminator", 2), player("generator", 1), 0
       while done < 60 do
+        -- What goes wrong in a coroutine, and is caught by whoever resumes it, leaves nothing half done.
+        local fine, problem = coroutine.resume(coroutine.create(function() game:generator { loss = 3 } end))
+        assert(not fine and problem:find "option 'loss' must be")
+        assert(not pcall(game.set, game, { batch = 0 }))
         for _, play in ipairs { d, g, d } do
           play()
           done = done + 1
@@ -429,6 +488,7 @@ describe("resume = \"changed\"", function()
     refuses("does not fit the discriminator: ", gan.train, given)
     refuses("'2.weight' must be 16x9, got 16x6", gan.train, given)
     assert.is_true(before == core.read_file(path .. "/checkpoint.safetensors"))
+    assert.equal(path, gan.train(options(path, schedule)).folder) -- the script of before goes on
   end)
 end)
 

@@ -1,6 +1,7 @@
 -- Schedules: who moves when. They are played here on a game that only writes down the moves.
 
 local schedule = require("ganlua").schedule
+local recorder = require "ganlua.recorder"
 
 local function refuses(text, f)
   local ok, message = pcall(f)
@@ -12,7 +13,7 @@ end
 -- the discriminator's i-th move measures.
 local function played(play, from, tell)
   local moves, count = {}, 0
-  local game = { iteration = from or 0, latest = {} }
+  local game = { iteration = from or 0, latest = {}, recorder = recorder.new {} }
   local function move(name, text)
     return function(self, overrides)
       count = count + 1
@@ -195,6 +196,56 @@ describe("schedule.stop_when", function()
     refuses("it broke", function()
       played(schedule.stop_when(function() return true end, function() error "it broke" end))
     end)
+  end)
+
+  local function at_two(game) return game.iteration == 2 end
+
+  it("ends a schedule that plays in coroutines of its own, and those that catch errors", function()
+    local function in_coroutine(game)
+      local play = coroutine.wrap(function()
+        while true do
+          game:discriminator()
+          game:next()
+          coroutine.yield()
+        end
+      end)
+      for _ = 1, 9 do play() end
+    end
+    assert.equal("D|D|", (played(schedule.stop_when(at_two, in_coroutine))))
+    local function catching(game)
+      while game.iteration < 9 do pcall(in_coroutine, game) end
+    end
+    assert.equal("D|D|", (played(schedule.stop_when(at_two, catching))))
+    local never = schedule.stop_when(function() return false end, catching)
+    assert.equal("D|D|B|", (played(schedule.sequence { schedule.stop_when(at_two, never),
+      schedule.simultaneous { iterations = 1 } })))
+  end)
+
+  it("hands on what a schedule yields to whoever plays the run, and the answer", function()
+    local run = coroutine.wrap(function()
+      return (played(schedule.stop_when(at_two, function(game)
+        while true do
+          game.asked = coroutine.yield("goes on?", game.iteration)
+          game:next()
+        end
+      end)))
+    end)
+    assert.same({ "goes on?", 0 }, { run() })
+    assert.same({ "goes on?", 1 }, { run(true) })
+    assert.equal("||", run(true))
+  end)
+
+  it("tells of an error by which way the script came there", function()
+    local function helper(game) return game.iteration.value.none end
+    local ok, message = pcall(played, schedule.stop_when(at_two, function(game)
+      game:next()
+      helper(game)
+      game:next()
+    end))
+    assert.is_false(ok)
+    assert.matches("^spec/lua/schedule_spec.lua:%d+: attempt to index a number value [^\n]*\n"
+      .. "in the schedule of stop_when:\n\tspec/lua/schedule_spec.lua:%d+: in upvalue 'helper'\n"
+      .. "\tspec/lua/schedule_spec.lua:%d+: in [^\n]*$", message)
   end)
 
   it("is followed by the next of a sequence at once", function()

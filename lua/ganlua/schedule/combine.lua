@@ -50,14 +50,33 @@ function combine.sequence(list)
 end
 
 -- The same game to a schedule; whenever that closes an iteration, `look` hears what each player's last move returned.
-local function watched(game, look)
+-- `before`, if given, is called before everything that the schedule asks of the game.
+local function watched(game, look, before)
   local last = {}
   local function next_iteration()
+    if before then before() end
     for name, measured in pairs(game.latest) do last[name] = measured end
     game:next()
     look(last.discriminator, last.generator)
   end
-  return setmetatable({ next = next_iteration }, { __index = game, __newindex = game })
+  local function field(_, key)
+    before()
+    return game[key]
+  end
+  return setmetatable({ next = next_iteration }, { __index = before and field or game, __newindex = game })
+end
+
+-- An error of a schedule that plays in a coroutine of its own, with the way there through the script: whoever catches
+-- it outside would not see it. It is the same way in a replay.
+local function told_from(inner, game, problem)
+  if type(problem) ~= "string" or game.recorder.problem ~= nil then return problem end
+  local lines = {}
+  for line in debug.traceback(inner):gmatch "\n(\t[^\n]+)" do
+    if not line:find "^\t%[C%]" and not line:find "^\tganlua/" then lines[#lines + 1] = line end
+  end
+  if #lines == 0 then return problem end
+  return game.recorder:reworded(problem, ("%s\nin the schedule of stop_when:\n%s"):format(problem,
+    table.concat(lines, "\n")))
 end
 
 --- Plays a schedule until a condition holds, at the end of an iteration. condition(game, d, g) is told what the last
@@ -75,22 +94,34 @@ function combine.stop_when(condition, play)
   return named(("stop_when(%s, %s)"):format(describe(condition), describe(play)), nil,
     function(game, from)
       from = begin(game, from, length(play))
-      local inner = coroutine.create(function()
-        play(watched(game, function(d, g) coroutine.yield(play, d, g) end), from)
-      end)
+      -- The schedule is left where it stands. From a coroutine of its own this takes an error, which is raised again
+      -- by whatever it says to the game after having caught it.
+      local inner, over
+      local the_end = setmetatable({}, { __tostring = function() return "stop_when: the condition holds" end })
+      local function leave_if_over()
+        if not over then return end
+        if coroutine.running() == inner then coroutine.yield(the_end) end
+        error(the_end, 0)
+      end
+      local function look(d, g)
+        over = condition(game, d, g)
+        leave_if_over()
+      end
+      inner = coroutine.create(function() play(watched(game, look, leave_if_over), from) end)
       if core.passes_moves then core.passes_moves(inner) end
-      local ended
+
+      local yielded
+      local answer = table.pack()
       repeat
-        local fine, whose, d, g = coroutine.resume(inner)
-        if not fine then error(whose, 0) end
-        ended = coroutine.status(inner) == "dead"
-        if whose == play then
-          ended = condition(game, d, g)
-        elseif not ended then
-          coroutine.yield(whose, d, g) -- to a schedule that this one is part of
-        end
+        yielded = table.pack(coroutine.resume(inner, table.unpack(answer, 1, answer.n)))
+        local ended = yielded[2] == the_end or coroutine.status(inner) == "dead"
+        -- What else is yielded is for whoever plays the whole run: a program that plays one move at a time, say.
+        if not ended then answer = table.pack(coroutine.yield(table.unpack(yielded, 2, yielded.n))) end
       until ended
+      local fine, problem = yielded[1], yielded[2]
+      if not fine and problem ~= the_end then problem = told_from(inner, game, problem) end
       coroutine.close(inner)
+      if not fine and problem ~= the_end then error(problem, 0) end
     end)
 end
 

@@ -37,12 +37,17 @@ function processes.command(script, told, threads)
   return table.move(arg, 1, #arg, #line + 1, line)
 end
 
--- The last line that a process printed.
+local function output_of(folder)
+  local path = folder .. "/output.txt"
+  return core.exists(path) and core.read_file(path) or ""
+end
+
+-- The last line that a process printed, but for the progress of its run.
 local function last_words(folder)
   local last
-  local path = folder .. "/output.txt"
-  for line in (core.exists(path) and core.read_file(path) or ""):gmatch "[^\n]+" do
-    if line:find "%S" and not line:find "^%s" and not line:find "^stack traceback" then last = line end
+  for line in output_of(folder):gmatch "[^\n]+" do
+    local says_nothing = not line:find "%S" or line:find "^%s" or line:find "^stack traceback" or line:find "^%d+/%d+  "
+    if not says_nothing then last = line end
   end
   return last
 end
@@ -58,7 +63,7 @@ local function progress_of(folder)
 end
 
 --- A sweep that is played: tasks (combinations, each with its folder), set, script or number and before, workers,
---- threads, seed.
+--- threads, seed; unasked, the settings by name that some script did not ask for.
 local Sweep = {}
 Sweep.__index = Sweep
 
@@ -95,10 +100,12 @@ function Sweep:finish(task, how, code)
     task.status, task.seconds = "finished", seconds
     core.write_file(task.folder .. "/finished.json", core.json_encode { seconds = seconds, combination = task.labels })
     task.result, task.series = report.read(task.folder)
+    local unasked = output_of(task.folder):match "the script has not asked for the settings? ([^\n]*)" or ""
+    for name in unasked:gmatch "'([^']*)'" do self.unasked[name] = true end
   else
+    local words = last_words(task.folder)
     task.status = "failed"
-    task.why = ("%s %d%s"):format(how == "exit" and "exit code" or "signal", code,
-      last_words(task.folder) and ": " .. last_words(task.folder) or "")
+    task.why = ("%s %d%s"):format(how == "exit" and "exit code" or "signal", code, words and ": " .. words or "")
   end
 end
 
