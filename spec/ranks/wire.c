@@ -68,7 +68,7 @@ static int open_interface(const char *name)
     if (home < 0 || there < 0 || setns(there, CLONE_NEWNET) != 0)
         die("cannot enter the namespace", name);
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
     strcpy(request.ifr_name, "wire0");
     if (fd < 0 || ioctl(fd, TUNSETIFF, &request) != 0)
         die("cannot make an interface in", name);
@@ -154,18 +154,18 @@ int main(int argc, char **argv)
         h->queue = calloc(QUEUE, sizeof *h->queue);
         if (!h->queue)
             die("no memory for", name);
-        polls[host_count++] = (struct pollfd){ .fd = h->fd, .events = POLLIN };
+        polls[host_count++] = (struct pollfd){.fd = h->fd, .events = POLLIN};
     }
-    polls[host_count] = (struct pollfd){ .fd = 0, .events = POLLIN };
+    polls[host_count] = (struct pollfd){.fd = 0, .events = POLLIN};
     /* Packets must not wait for the programs that send them to leave a core; without the right to that, they may. */
-    sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
+    sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
     puts("ready");
     fflush(stdout);
     for (;;) {
         int64_t next = deliver(), wait = next == INT64_MAX ? 1000000000 : next - now();
         if (wait < 0)
             wait = 0;
-        struct timespec t = { wait / 1000000000, wait % 1000000000 };
+        struct timespec t = {wait / 1000000000, wait % 1000000000};
         if (ppoll(polls, (nfds_t)host_count + 1, &t, NULL) <= 0)
             continue;
         for (int i = 0; i < host_count; i++)
