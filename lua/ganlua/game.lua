@@ -11,6 +11,7 @@ local move_options = require "ganlua.move_options"
 local moves = require "ganlua.move"
 local nn_module = require "ganlua.nn.module"
 local players = require "ganlua.player"
+local ranks = require "ganlua.ranks"
 local recorders = require "ganlua.recorder"
 local streams = require "ganlua.streams"
 
@@ -226,7 +227,7 @@ end
 
 --- Runs f and returns what it returns: plain values, nothing else. This is where a schedule looks at anything but what
 --- moves return (samples, weights, the clock): what f gave is kept, and when a run goes on after a break, the schedule
---- is given it again.
+--- is given it again. Under mpirun, every rank is given what rank 0's f gave.
 ---@param f function
 ---@return any ...
 function Game:measure(f)
@@ -240,6 +241,7 @@ function Game:measure(f)
     values = table.pack(f())
     local plain, problem = pcall(call.returned, call, values)
     if not plain then check.fail("game:measure: wanted plain values, but %s", problem) end
+    values = ranks.from_first(values)
   end
   return table.unpack(values, 1, values.n)
 end
