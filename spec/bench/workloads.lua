@@ -2,7 +2,8 @@
 --
 -- A worker is a function(answer): it calls answer(step) once it is ready, and answer calls step() as often as it is
 -- asked to. gflop is that of one step, where it is known; gradients() is how many bytes D's and G's
--- take. Options: batch, width, size, ... (numbers), each with the workload's own default. peer.py holds the same networks, losses, optimisers and batches for PyTorch.
+-- take. Options: batch, width, size, ... (numbers), each with the workload's own default. peer.py holds the same
+-- networks, losses, optimisers and batches for PyTorch.
 
 local gan = require "ganlua"
 local nn = gan.nn
