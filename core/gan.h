@@ -227,6 +227,7 @@ typedef struct gan_grad_options {
     bool create_graph;       /* gradients are recorded, so that they can be differentiated */
     bool unused_zero;        /* a target that y does not depend on gets zeros; otherwise it fails */
     bool consume;            /* y's graph is freed as the walk goes; it cannot be walked again */
+    bool over_ranks;         /* gradients are summed over the ranks, while the walk goes on; not with create_graph */
 } gan_grad_options;
 /* gradients[i] = d sum(y * grad_output) / d targets[i], in the pool. options may be NULL. */
 void gan_grad(gan_tensor *y, int count, gan_tensor *const targets[], gan_tensor *gradients[],
@@ -374,10 +375,12 @@ gan_tensor *gan_conv2d_input_finish(gan_tensor *y, gan_tensor *w, int64_t height
 
 /* Mean and variance (divided by n) of each channel over all axes but the last: 2 x C, a constant. */
 gan_tensor *gan_channel_moments(gan_tensor *x);
+/* The same of the x of all ranks together, and in a third row of how many numbers: 3 x C. */
+gan_tensor *gan_all_channel_moments(gan_tensor *x);
 /* Ioffe & Szegedy 2015, in training: gamma * (x - mean) / sqrt(var + eps) + beta by channel, with
  * the batch's own moments, and where that is not above 0, times slope >= 0 (1: everywhere as it is).
  * gamma, beta: C. Fused; its gradient while recording is the composed one. moments:
- * gan_channel_moments(x), or NULL. */
+ * gan_channel_moments(x), or NULL; gan_all_channel_moments(x): the batch is that of all ranks, for the gradient too. */
 gan_tensor *gan_batch_norm(gan_tensor *x, gan_tensor *gamma, gan_tensor *beta, gan_tensor *moments, double eps,
                            double slope);
 
@@ -400,6 +403,51 @@ gan_tensor *gan_standardize(gan_tensor *x, gan_axes over, double eps);
 gan_tensor *gan_upsample_nearest(gan_tensor *x, int scale);  /* N x H x W x C -> N x sH x sW x C */
 gan_tensor *gan_upsample_bilinear(gan_tensor *x, int scale); /* pixel centres, as PyTorch's align_corners=false */
 gan_tensor *gan_avg_pool(gan_tensor *x, int kernel); /* stride = kernel; what does not fill a window is left out */
+
+/* ---- Ranks (ranks.c) --------------------------------------------------------------------------- */
+/* Processes (ranks 0 to size - 1) that compute one thing together: each has the same parameters and its own rows of a
+ * batch, and calls the same functions in the same order. A number is either the same on every rank, or a rank's own part
+ * of a sum. Sums are added in the order of the ranks, in double: the same bytes on every rank, and in every run. */
+
+/* How ranks exchange numbers; a host's. False: the others cannot be reached any more. */
+typedef struct gan_ranks {
+    int rank, size;
+    void *user;
+    /* Every rank's `bytes` bytes, in the order of ranks: size * bytes. */
+    bool (*gather)(void *user, const void *own, void *all, size_t bytes);
+    bool (*broadcast)(void *user, void *bytes, size_t count); /* rank 0's, to all */
+    /* A list of numbers that is summed over the ranks while others are still computed: add() copies and returns at once,
+     * sum() waits for all that was added, take() hands the sums out in the same order. reset() begins a new list. */
+    void (*reset)(void *user);
+    bool (*add)(void *user, const gan_real *numbers, int64_t count);
+    bool (*sum)(void *user);
+    void (*take)(void *user, gan_real *to, int64_t count);
+    void (*end_all)(void *user, int code); /* ends all ranks, this one too */
+    void (*close)(void *user);             /* waits until all ranks close */
+} gan_ranks;
+
+/* The context's ranks from now on, which it closes with itself; NULL is one process alone. */
+void gan_set_ranks(gan_context *ctx, const gan_ranks *ranks);
+const gan_ranks *gan_ranks_of(const gan_context *ctx);
+/* How often the ranks have exchanged something: what failed after that cannot be tried again by one of them. */
+int64_t gan_exchanges(const gan_context *ctx);
+/* Every rank's bytes, and rank 0's; fail where the others are gone. Of one process alone: own, and nothing. */
+void gan_gather(gan_context *ctx, const void *own, void *all, size_t bytes);
+void gan_from_first(gan_context *ctx, void *bytes, size_t count);
+
+/* Each rank's own x -> their sum, the same on every rank. Its gradient is spread(dy). */
+gan_tensor *gan_all_sum(gan_tensor *x);
+/* x, the same on every rank -> x, for each rank to compute its own part with. Its gradient is all_sum(dy). */
+gan_tensor *gan_spread(gan_tensor *x);
+/* Every tensor becomes its sum over the ranks, in place. */
+void gan_all_sum_(int count, gan_tensor *const tensors[]);
+
+/* The rows of a batch of `total` that this rank computes, from `first`; count 0: all of them. Random numbers of a shape
+ * whose first size is count (or stands to it as count to total) are then those rows of what one process would draw. */
+typedef struct gan_share {
+    int64_t first, count, total;
+} gan_share;
+void gan_set_share(gan_context *ctx, gan_share share);
 
 /* ---- In place, for optimisers (optim.c) -------------------------------------------------------- */
 /* They change leaves, are not recorded, and compute nothing unless every check has passed. */

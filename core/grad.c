@@ -6,7 +6,9 @@
  * 2. Nothing recurses: a graph may be a million nodes long.
  * 3. All working memory is the pool's, so a failing gradient leaks nothing. A step's temporaries go
  *    back as soon as the step is done; a gradient goes back once it was passed on.
- * 4. Broadcasting is undone here, once, for all ops. */
+ * 4. Broadcasting is undone here, once, for all ops.
+ * 5. Over ranks, a target's gradient is on its way to them as soon as the walk has passed it, when nothing can be added
+ *    to it any more; the graphs of all ranks are alike, and so is the order. */
 #include <string.h>
 
 #include "op.h"
@@ -161,8 +163,28 @@ static void check_targets(gan_context *ctx, int count, gan_tensor *const targets
                      i + 1, GAN_TEXT(targets[i]->shape));
 }
 
-/* The walk proper: on return the gradients of the targets are in g. */
-static void walk(gan_context *ctx, struct list order, struct gradients *g, bool consume)
+/* Hands a gradient that is complete to the ranks' sum, and remembers that. */
+static void send(gan_context *ctx, struct list *sent, gan_tensor *target, const gan_tensor *gradient)
+{
+    if (!ctx->ranks.add(ctx->ranks.user, gradient->data, gradient->numel))
+        gan_fail_ranks(ctx);
+    append(ctx, sent, target);
+}
+
+/* Waits for the sums of what was sent, which take the place of this rank's own gradients. */
+static void receive(gan_context *ctx, const struct list *sent, struct gradients *g)
+{
+    if (!ctx->ranks.sum(ctx->ranks.user))
+        gan_fail_ranks(ctx);
+    for (size_t i = 0; i < sent->count; i++) {
+        gan_tensor *sum = gan_new(ctx, sent->items[i]->shape);
+        ctx->ranks.take(ctx->ranks.user, sum->data, sum->numel);
+        set_gradient(ctx, g, sent->items[i]->place, sum, gan_pool_mark(ctx) - 1);
+    }
+}
+
+/* The walk proper: on return the gradients of the targets are in g; those that are to be summed, in `sent`. */
+static void walk(gan_context *ctx, struct list order, struct gradients *g, bool consume, struct list *sent)
 {
     size_t held = gan_pool_mark(ctx);
     for (size_t i = 0; consume && i < order.count; i++)
@@ -177,6 +199,8 @@ static void walk(gan_context *ctx, struct list order, struct gradients *g, bool 
         }
         if (g->of[place] && t->aimed != ctx->walk)
             set_gradient(ctx, g, place, NULL, 0);
+        else if (g->of[place] && sent)
+            send(ctx, sent, t, g->of[place]);
         if (consume) {
             if (t->node)
                 gan_drop_node(t);
@@ -191,6 +215,8 @@ void gan_grad(gan_tensor *y, int count, gan_tensor *const targets[], gan_tensor 
     gan_context *ctx = y->ctx;
     gan_grad_options o = options ? *options : (gan_grad_options){0};
     check_grad_output(y, o.grad_output);
+    if (o.over_ranks && o.create_graph)
+        gan_fail(ctx, GAN_ERROR_ARGUMENT, "grad: sums over ranks have no graph; all_sum has");
     size_t before = gan_pool_mark(ctx);
     ctx->walk++;
     for (int i = 0; i < count; i++) {
@@ -213,7 +239,15 @@ void gan_grad(gan_tensor *y, int count, gan_tensor *const targets[], gan_tensor 
         else
             seed = gan_full(ctx, y->shape, 1);
         set_gradient(ctx, &g, y->place, seed, gan_pool_mark(ctx) - 1);
-        walk(ctx, order, &g, o.consume);
+        struct list sent = {0};
+        bool over_ranks = o.over_ranks && gan_is_shared(ctx);
+        if (over_ranks) {
+            ctx->exchanges++;
+            ctx->ranks.reset(ctx->ranks.user);
+        }
+        walk(ctx, order, &g, o.consume, over_ranks ? &sent : NULL);
+        if (over_ranks)
+            receive(ctx, &sent, &g);
     }
     for (int i = 0; i < count; i++) {
         bool met = targets[i]->seen == ctx->walk && targets[i]->place >= 0 && g.of[targets[i]->place];

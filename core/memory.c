@@ -226,6 +226,7 @@ void gan_close(gan_context *ctx)
     gan_workers_close(ctx);
     gan_profile_end(ctx);
     gan_set_folder(ctx, GAN_NO_FOLDER);
+    gan_set_ranks(ctx, NULL);
     ctx->closed = true;
     if (ctx->tensors == 0)
         free_context(ctx);

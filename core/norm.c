@@ -92,7 +92,51 @@ gan_tensor *gan_channel_moments(gan_tensor *x)
     return moments;
 }
 
+gan_tensor *gan_all_channel_moments(gan_tensor *x)
+{
+    gan_context *ctx = x->ctx;
+    gan_tensor *own = gan_channel_moments(x);
+    int64_t c = own->shape.dims[1], rows = c ? x->numel / c : 0, size = gan_is_shared(ctx) ? ctx->ranks.size : 1;
+    gan_tensor *moments = gan_new(ctx, GAN_SHAPE(3, c));
+    size_t mark = gan_pool_mark(ctx);
+    gan_real *all = gan_scratch(ctx, (size_t)(2 * c * size) * sizeof *all);
+    int64_t *counts = gan_scratch(ctx, (size_t)size * sizeof *counts);
+    gan_gather(ctx, own->data, all, (size_t)(2 * c) * sizeof *all);
+    gan_gather(ctx, &rows, counts, sizeof *counts);
+    double total = 0;
+    for (int64_t rank = 0; rank < size; rank++)
+        total += (double)counts[rank];
+    /* As of bands: the mean of means; what ranks differ from it belongs to the variance. */
+    for (int64_t i = 0; i < c; i++) {
+        double mean = 0, squares = 0;
+        for (int64_t rank = 0; rank < size; rank++)
+            mean += (double)all[rank * 2 * c + i] * (double)counts[rank] / total;
+        for (int64_t rank = 0; rank < size; rank++) {
+            double off = (double)all[rank * 2 * c + i] - mean;
+            squares += ((double)all[(rank * 2 + 1) * c + i] + off * off) * (double)counts[rank];
+        }
+        moments->data[i] = (gan_real)mean;
+        moments->data[c + i] = (gan_real)(squares / total);
+        moments->data[2 * c + i] = (gan_real)total;
+    }
+    gan_pool_release(ctx, mark);
+    return moments;
+}
+
 /* ---- The op: inputs x, gamma, beta, moments ---- */
+
+/* Whether the moments are those of all ranks together. */
+static bool is_over_ranks(const gan_tensor *moments)
+{
+    return moments->shape.dims[0] == 3;
+}
+
+/* How many numbers a channel has, on all ranks together where the moments are. */
+static double rows_of(const gan_tensor *x, const gan_tensor *moments)
+{
+    int64_t c = moments->shape.dims[1];
+    return is_over_ranks(moments) ? (double)moments->data[2 * c] : (double)(x->numel / c);
+}
 
 struct normalize_work {
     const gan_kernels *kernels;
@@ -141,30 +185,42 @@ static void fused_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, gan_te
     gan_context *ctx = y->ctx;
     gan_tensor *x = gan_input(y, 0), *gamma = gan_input(y, 1), *moments = gan_input(y, 3);
     int64_t c = gamma->numel, rows = c ? x->numel / c : 0;
-    double eps = y->node->at.f[0];
+    double eps = y->node->at.f[0], all_rows = c ? rows_of(x, moments) : 0;
     gan_real *sums = gan_scratch(ctx, (size_t)(5 * c) * sizeof *sums), *ky = sums + 2 * c, *kx = ky + c, *k = kx + c;
     struct columns columns = {.kernels = ctx->kernels, .rows = rows, .c = c, .x = x->data, .dy = dy->data};
     columns.leaky = leaky_of(ctx, gamma, gan_input(y, 2), moments, eps, y->node->at.f[1]);
     memset(sums, 0, (size_t)(2 * c) * sizeof *sums);
     ctx->kernels->column_sums((rows + BAND_ROWS - 1) / BAND_ROWS, 2 * c, sums_of_bands(ctx, &columns), sums);
-    gan_tensor *dgamma = needed[1] ? gan_new(ctx, gamma->shape) : NULL;
     if (needed[2])
         dx[2] = gan_from(ctx, gamma->shape, sums);
+    if (needed[1]) { /* this rank's part, as is beta's */
+        dx[1] = gan_new(ctx, gamma->shape);
+        for (int64_t i = 0; i < c; i++)
+            dx[1]->data[i] = (gan_real)((double)sums[c + i] * inverse_deviation(moments->data, c, i, eps));
+    }
+    if (is_over_ranks(moments))
+        gan_sum_numbers(ctx, 2 * c, sums);
     for (int64_t i = 0; i < c; i++) {
         double r = inverse_deviation(moments->data, c, i, eps), scale = (double)gamma->data[i] * r;
         double sum = (double)sums[i], dot = (double)sums[c + i];
-        if (dgamma)
-            dgamma->data[i] = (gan_real)(dot * r);
         ky[i] = (gan_real)scale;
-        kx[i] = (gan_real)(-scale * r * r * dot / (double)rows);
-        k[i] = (gan_real)(-scale * sum / (double)rows);
+        kx[i] = (gan_real)(-scale * r * r * dot / all_rows);
+        k[i] = (gan_real)(-scale * sum / all_rows);
     }
-    dx[1] = dgamma;
     if (needed[0]) {
         dx[0] = gan_new(ctx, x->shape);
         struct normalize_work work = {ctx->kernels, c, x->data, dy->data, columns.leaky, ky, kx, k, dx[0]->data};
         run_normalize(ctx, rows, &work);
     }
+}
+
+/* The mean by channel over the batch that the moments are of. */
+static gan_tensor *mean_by_channel(gan_tensor *t, gan_tensor *moments)
+{
+    gan_axes rows = GAN_AXIS(t->shape.rank - 1) - 1;
+    if (!is_over_ranks(moments))
+        return gan_mean(t, rows, true);
+    return gan_affine(gan_spread(gan_all_sum(gan_sum(t, rows, true))), 1 / rows_of(t, moments), 0);
 }
 
 /* The same, written with ops. */
@@ -174,16 +230,18 @@ static void batch_norm_grad(gan_tensor *y, gan_tensor *dy, const bool *needed, g
         fused_grad(y, dy, needed, dx);
         return;
     }
-    gan_tensor *x = gan_input(y, 0), *gamma = gan_input(y, 1);
+    gan_tensor *x = gan_input(y, 0), *gamma = gan_input(y, 1), *moments = gan_input(y, 3);
     if (y->node->at.f[1] != 1)
         dy = gan_leaky_relu_slope(dy, y, y->node->at.f[1]);
     gan_axes rows = GAN_AXIS(x->shape.rank - 1) - 1;
-    gan_tensor *centred = gan_sub(x, gan_mean(x, rows, true));
-    gan_tensor *r = gan_pow(gan_affine(gan_mean(gan_square(centred), rows, true), 1, y->node->at.f[0]), -0.5);
+    gan_tensor *centred = gan_sub(x, mean_by_channel(x, moments));
+    gan_tensor *r = gan_pow(gan_affine(mean_by_channel(gan_square(centred), moments), 1, y->node->at.f[0]), -0.5);
     gan_tensor *xhat = gan_mul(centred, r), *dots = gan_mul(dy, xhat);
-    if (needed[0])
-        dx[0] = gan_mul(gan_mul(gamma, r),
-                        gan_sub(gan_sub(dy, gan_mean(dy, rows, true)), gan_mul(xhat, gan_mean(dots, rows, true))));
+    if (needed[0]) {
+        gan_tensor *mean = mean_by_channel(dy, moments); /* one after the other: ranks exchange in the same order */
+        gan_tensor *dot = gan_mul(xhat, mean_by_channel(dots, moments));
+        dx[0] = gan_mul(gan_mul(gamma, r), gan_sub(gan_sub(dy, mean), dot));
+    }
     if (needed[1])
         dx[1] = gan_sum(dots, rows, false);
     if (needed[2])
@@ -212,9 +270,10 @@ gan_tensor *gan_batch_norm(gan_tensor *x, gan_tensor *gamma, gan_tensor *beta, g
     if (!moments)
         moments = gan_channel_moments(x);
     gan_check_contexts("batch_norm", x, moments);
-    if (!gan_same_shape(moments->shape, GAN_SHAPE(2, c)))
-        gan_fail(ctx, GAN_ERROR_ARGUMENT, "batch_norm: moments must have shape 2x%lld, got %s", (long long)c,
-                 GAN_TEXT(moments->shape));
+    if (!gan_same_shape(moments->shape, GAN_SHAPE(2, c)) && !gan_same_shape(moments->shape, GAN_SHAPE(3, c)))
+        gan_fail(ctx, GAN_ERROR_ARGUMENT,
+                 "batch_norm: moments must have shape 2x%lld (or 3x%lld, of all ranks), got %s", (long long)c,
+                 (long long)c, GAN_TEXT(moments->shape));
     gan_tensor *y = gan_new(ctx, x->shape);
     size_t mark = gan_pool_mark(ctx);
     struct normalize_work work = {.kernels = ctx->kernels, .c = c, .x = x->data, .result = y->data};

@@ -90,6 +90,9 @@ struct gan_context {
     bool walking, recording_outside; /* inside gan_grad: what gan_fail restores */
     uint64_t walk;                   /* number of the last walk */
     gan_random_state random;
+    gan_share share;
+    gan_ranks ranks; /* size 0: one process alone */
+    int64_t exchanges;
     const gan_kernel_choice *choice;
     const gan_kernels *kernels;   /* the choice's */
     const gan_products *products; /* and its products, as precise as the context wants; NULL: OpenBLAS's */
@@ -226,6 +229,16 @@ size_t gan_packed(const gan_products *p, int64_t k, int64_t n);
 /* The same as gan_gemm by a set's own kernel, for a packed B and beta 0, or 1 to add. Cannot fail. */
 void gan_multiply(const gan_products *p, bool ta, int64_t m, int64_t n, int64_t k, const gan_real *a, int64_t lda,
                   const gan_real *packed, bool add, gan_real *c, int64_t ldc);
+
+/* ---- Ranks (ranks.c) ---- */
+
+static inline bool gan_is_shared(const gan_context *ctx)
+{
+    return ctx->ranks.size > 1;
+}
+/* Numbers become their sums over the ranks. Takes scratch memory; fails where the others are gone. */
+void gan_sum_numbers(gan_context *ctx, int64_t count, gan_real *numbers);
+_Noreturn void gan_fail_ranks(gan_context *ctx);
 
 /* ---- What follows a product (finish.c) ---- */
 

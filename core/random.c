@@ -39,7 +39,8 @@ void gan_set_random(gan_context *ctx, gan_random_state state)
 }
 
 struct draw {
-    gan_random_state state;
+    gan_random_state state; /* of the first number's block */
+    int64_t skip;           /* numbers of that block that are not in t */
     gan_tensor *t;
 };
 
@@ -47,6 +48,14 @@ struct draw {
 static float unit(uint32_t word)
 {
     return (float)(word >> 8) * 0x1p-24f;
+}
+
+/* Number i of a block takes its place in the tensor, if it has one. */
+static void put(struct draw *draw, int64_t block, int i, float number)
+{
+    int64_t place = WORDS * block + i - draw->skip;
+    if (place >= 0 && place < draw->t->numel)
+        draw->t->data[place] = (gan_real)number;
 }
 
 static void fill_uniform(void *work, int64_t begin, int64_t end)
@@ -57,8 +66,8 @@ static void fill_uniform(void *work, int64_t begin, int64_t end)
         gan_random_state at = draw->state;
         at.position += (uint64_t)block;
         philox(at, words);
-        for (int64_t i = WORDS * block; i < WORDS * (block + 1) && i < draw->t->numel; i++)
-            draw->t->data[i] = (gan_real)unit(words[i % WORDS]);
+        for (int i = 0; i < WORDS; i++)
+            put(draw, block, i, unit(words[i]));
     }
 }
 
@@ -77,17 +86,37 @@ static void fill_normal(void *work, int64_t begin, int64_t end)
             normals[pair] = radius * cosf(angle);
             normals[pair + 1] = radius * sinf(angle);
         }
-        for (int64_t i = WORDS * block; i < WORDS * (block + 1) && i < draw->t->numel; i++)
-            draw->t->data[i] = (gan_real)normals[i % WORDS];
+        for (int i = 0; i < WORDS; i++)
+            put(draw, block, i, normals[i]);
     }
+}
+
+/* Numbers that all ranks draw together, and how many of them come before this rank's. */
+static int64_t drawn_together(gan_context *ctx, const gan_tensor *t, int64_t *before)
+{
+    gan_share share = ctx->share;
+    *before = 0;
+    if (share.count == 0 || t->shape.rank == 0 || t->numel == 0)
+        return t->numel;
+    int64_t rows = t->shape.dims[0], row = t->numel / rows;
+    if (rows * share.total % share.count || rows * share.first % share.count)
+        gan_fail(ctx, GAN_ERROR_ARGUMENT,
+                 "random numbers of shape %s: of a batch of %lld this rank has %lld rows, and no such share of other "
+                 "sizes; a batch that is a multiple of the number of ranks has",
+                 GAN_TEXT(t->shape), (long long)share.total, (long long)share.count);
+    *before = rows * share.first / share.count * row;
+    return rows * share.total / share.count * row;
 }
 
 static gan_tensor *draw(gan_context *ctx, gan_shape shape, gan_job *fill)
 {
-    struct draw work = {ctx->random, gan_new(ctx, shape)};
-    int64_t blocks = (work.t->numel + WORDS - 1) / WORDS;
+    struct draw work = {.state = ctx->random, .t = gan_new(ctx, shape)};
+    int64_t before, all = drawn_together(ctx, work.t, &before),
+                    blocks = gan_pieces(before % WORDS + work.t->numel, WORDS);
+    work.state.position += (uint64_t)(before / WORDS);
+    work.skip = before % WORDS;
     gan_parallel(ctx, blocks, GAN_GRAIN / 8, fill, &work);
-    ctx->random.position += (uint64_t)blocks;
+    ctx->random.position += (uint64_t)gan_pieces(all, WORDS);
     return work.t;
 }
 

@@ -3,8 +3,9 @@
 --   ganlua --sweep augment=none,diffaugment,translation,ada --sweep seed=1..3 examples/few_pictures.lua PATH
 --
 -- PATH is a folder or zip of square PNG or JPEG, one folder a class, as for cifar.lua. Settings: augment=none
--- (diffaugment, ada; translation is DiffAugment without colour and cutout), class=1 (its number), count=500 pictures, iterations=4000, width=32, batch=32,
--- features=features.safetensors (by which samples are measured; learned from all pictures where there is no such file).
+-- (diffaugment; translation, which is DiffAugment without colour and cutout; ada), class=1 (its number), count=500
+-- pictures, iterations=12000, width=32, batch=32, features=features.safetensors (by which samples are measured; learned
+-- from all pictures where there is no such file).
 -- The Frechet distance is that of 1,000 samples' features from those of all pictures of the class, also of those
 -- that the run does not see.
 
@@ -43,7 +44,7 @@ local run = gan.train(recipe:options {
   loss = gan.loss.hinge {},
   augment = augmentations[augment](),
   measure = { every = 500, features = features, metrics = { "frechet" }, count = 1000, real = class },
-  schedule = gan.schedule.alternate { iterations = gan.setting("iterations", 4000) },
+  schedule = gan.schedule.alternate { iterations = gan.setting("iterations", 12000) },
 })
 
 local distances, iterations = run:history "frechet"

@@ -158,7 +158,7 @@ ganlua *ganlua_open(const ganlua_config *given)
         config.memory_limit = SANDBOX_MEMORY;
     gl->limits = (gan_limits){(double)config.instruction_limit, config.time_limit > 0 ? config.time_limit : 0};
     bool known = config.precision >= 0 && config.precision < GAN_PRECISIONS;
-    gl->ctx = gan_open(&(gan_config){.threads = config.threads,
+    gl->ctx = gan_open(&(gan_config){.threads = config.threads > 0 ? config.threads : ganlua_rank_threads(),
                                      .memory_cap = config.memory_limit,
                                      .seed = config.seed,
                                      .precision = known ? (gan_precision)config.precision : GAN_PRECISION_DEFAULT});

@@ -4,7 +4,10 @@
  * stock lua does. A trainer holds that off (core.hold_interrupt(true)) and asks core.interrupted()
  * at the end of each move instead; when it has saved and lets go, the script ends there. The second
  * signal always kills; what a view has done to the terminal is undone before. The exit code is 128 + the
- * signal's number. */
+ * signal's number.
+ *
+ * Ranks. Where mpirun has started several processes, each runs the script, and rank 0's stdout is the only one. One
+ * that ends by an error ends all. */
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -104,9 +107,18 @@ static int at_kill(lua_State *L)
 
 /* ---- Running Lua ---- */
 
+/* How long the other ranks leave rank 0 to report an error that all have, in microseconds. */
+enum { RANK_0_FIRST = 500000 };
+
 static void report(const char *message)
 {
     fflush(stdout);
+    ganlua_start start = ganlua_started();
+    if (start.rank > 0) { /* an error that all ranks have is told once: rank 0 ends the others */
+        usleep(RANK_0_FIRST);
+        fprintf(stderr, "ganlua: rank %d: %s\n", start.rank, message);
+        return;
+    }
     fprintf(stderr, "ganlua: %s\n", message);
 }
 
@@ -221,6 +233,28 @@ static bool show_folder(lua_State *L, const char *path, bool *shown)
     lua_pushstring(L, path);
     bool fine = succeeded(L, call(L, 1, 1));
     *shown = fine && lua_toboolean(L, -1);
+    lua_settop(L, 0);
+    return fine;
+}
+
+/* ---- Ranks ---- */
+
+/* What does not go with several ranks; NULL: all does. */
+static const char *not_for_ranks(const options *options, int argc)
+{
+    return options->config.sandbox                              ? "--sandbox"
+           : options->interactive                               ? "-i"
+           : options->sweep_count                               ? "--sweep"
+           : options->script >= argc && !options->actions->kind ? "the REPL"
+                                                                : NULL;
+}
+
+/* Reaches the other ranks where there are some; false after an error was reported. */
+static bool begin_ranks(lua_State *L)
+{
+    if (ganlua_started().size == 1)
+        return true;
+    bool fine = push_function(L, "ganlua.ranks", "many");
     lua_settop(L, 0);
     return fine;
 }
@@ -491,6 +525,8 @@ static int run_program(lua_State *L)
     lua_settop(L, 0);
     ganlua_set_interrupt_poll(L, poll_interrupt, NULL);
     add_preloads(L);
+    if (!begin_ranks(L))
+        return 0;
     may_talk = program->options->interactive || (program->options->config.live && isatty(STDIN_FILENO));
     program->fine = run_all(L, program->options, program->argc, program->argv);
     return 0;
@@ -547,6 +583,14 @@ int main(int argc, char *argv[])
             return code;
         }
     }
+    const char *refused = ganlua_started().size > 1 ? not_for_ranks(&options, argc) : NULL;
+    if (refused) {
+        fprintf(stderr, "ganlua: %s does not go with several ranks (mpirun has started %d)\n", refused,
+                ganlua_started().size);
+        return EXIT_FAILURE;
+    }
+    if (ganlua_started().rank > 0 && !freopen("/dev/null", "w", stdout))
+        return EXIT_FAILURE;
     options.config.blas_threads = 1; /* the process is ours: the engine splits the work itself */
     ganlua *gl = ganlua_open(&options.config);
     if (!gl) {
@@ -574,6 +618,8 @@ int main(int argc, char *argv[])
     lua_pushlightuserdata(L, &program);
     if (!succeeded(L, lua_pcall(L, 1, 0, 0)))
         program.fine = false;
+    if (!program.fine && !signal_number)
+        ganlua_abort_ranks(L, EXIT_FAILURE);
     ganlua_close(gl);
     options_free(&options);
     if (signal_number)

@@ -72,7 +72,7 @@ static struct binding *binding(lua_State *L)
     struct binding *b = find_binding(L);
     if (!b) {
         b = make_binding(L);
-        b->ctx = gan_open(&(gan_config){.seed = 1, .on_fail = on_fail, .user = b});
+        b->ctx = gan_open(&(gan_config){.threads = ganlua_rank_threads(), .seed = 1, .on_fail = on_fail, .user = b});
         if (!b->ctx)
             luaL_error(L, "ganlua: not enough memory to open");
         b->owned = true;
@@ -164,9 +164,10 @@ void ganlua_enter(lua_State *L, ganlua_work *work, void *argument)
         ganlua_error_at_user(L, "a finalizer (__gc) cannot work with tensors");
     gan_pool_release(b->ctx, 0);
     pace_collector(L, b);
+    int64_t exchanges = gan_exchanges(b->ctx);
     if (attempt(b, work, argument))
         return;
-    if (b->kind == GAN_ERROR_MEMORY) {
+    if (b->kind == GAN_ERROR_MEMORY && gan_exchanges(b->ctx) == exchanges) { /* other ranks do not do it once more */
         gan_count_work(b->ctx, 1000 + (double)gan_memory(b->ctx).live / 32);
         lua_gc(L, LUA_GCCOLLECT);
         lua_gc(L, LUA_GCCOLLECT); /* what the first cycle's finalizers let go of */

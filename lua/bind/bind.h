@@ -25,6 +25,16 @@ void ganlua_adopt_context(lua_State *L, gan_context *ctx);
 /* What core.interrupted() asks: NULL, or the signal's name. Without one, it is always false. */
 void ganlua_set_interrupt_poll(lua_State *L, const char *(*poll)(void *user), void *user);
 
+/* What mpirun has told this process, by its environment; a process that it has not started is rank 0 of 1. */
+typedef struct ganlua_start {
+    int rank, size, local_size; /* local: on this machine */
+} ganlua_start;
+ganlua_start ganlua_started(void);
+/* How many threads each of this machine's ranks should compute with; 0: no word of ranks. */
+int ganlua_rank_threads(void);
+/* Ends all ranks, if there are others and they were begun. */
+void ganlua_abort_ranks(lua_State *L, int code);
+
 /* Pushes the environment of ganlua's own Lua modules; makes it, from what is global now, where there is none. */
 void ganlua_push_environment(lua_State *L);
 
@@ -100,6 +110,7 @@ void ganlua_add_process(lua_State *L);
 void ganlua_add_measures(lua_State *L);
 void ganlua_add_terminal(lua_State *L);
 void ganlua_add_view(lua_State *L);
+void ganlua_add_ranks(lua_State *L);
 /* Pushes the table of tensor methods, or their metatable; makes both at first. */
 void ganlua_push_methods(lua_State *L);
 void ganlua_push_metatable(lua_State *L);

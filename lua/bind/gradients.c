@@ -59,16 +59,17 @@ static void grad_work(gan_context *ctx, void *argument)
     gan_grad(w->y, w->count, w->targets, w->gradients, &w->options);
 }
 
-/* core.grad(y, xs, {create_graph=, grad_output=, unused=, consume=}) -> list */
+/* core.grad(y, xs, {create_graph=, grad_output=, unused=, consume=, over_ranks=}) -> list */
 static int grad(lua_State *L)
 {
-    static const char *const names[] = {"create_graph", "grad_output", "unused", "consume", NULL};
+    static const char *const names[] = {"create_graph", "grad_output", "unused", "consume", "over_ranks", NULL};
     lua_settop(L, 3);
     struct grad_work w = {.y = ganlua_check_tensor(L, 1, "grad", "y")};
     w.targets = ganlua_check_tensors(L, 2, "grad", "xs", &w.count);
     check_option_table(L, 3, "grad", names);
     w.options.create_graph = flag_field(L, 3, "grad", "create_graph");
     w.options.consume = flag_field(L, 3, "grad", "consume");
+    w.options.over_ranks = flag_field(L, 3, "grad", "over_ranks");
     if (field(L, 3, "grad_output"))
         w.options.grad_output = ganlua_check_tensor(L, lua_gettop(L), "grad", "grad_output");
     if (field(L, 3, "unused")) {

@@ -25,6 +25,7 @@ static int open_core(lua_State *L)
     ganlua_add_measures(L);
     ganlua_add_terminal(L);
     ganlua_add_view(L);
+    ganlua_add_ranks(L);
     return 1;
 }
 

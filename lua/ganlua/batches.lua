@@ -1,53 +1,60 @@
 --- A move's batch: real examples, latents, labels, and what the discriminator is shown of samples.
 --
--- Every purpose draws from a random stream of its own (see streams.lua).
+-- Every purpose draws from a random stream of its own (see streams.lua). Under mpirun, a rank's own rows of it (see
+-- ranks/share.lua).
 
 local augment = require "ganlua.augment"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local labels = require "ganlua.labels"
 local players = require "ganlua.player"
+local share = require "ganlua.ranks.share"
 
 local batches = {}
 
 -- Real examples and, where the networks look at labels, theirs.
-local function real_batch(game, n)
+local function real_batch(game, n, rows)
   local streams, plan = game.streams, game.labels
+  local count = rows and rows.count or n
   streams:enter "data"
   local since = core.monotonic()
-  local images, classes = game.data:batch(n)
+  local images, classes = share.read(game.data, n, rows)
   game.waited = game.waited + (core.monotonic() - since)
   streams:leave()
   if not core.is_tensor(images) then
     check.fail("data:batch(%d) must return a tensor, got %s", n, check.describe(images))
   end
-  if not plan or not (plan.discriminator or plan.class_scores) then return images end
-  if not core.is_tensor(classes) or #classes:shape() ~= 1 or #classes ~= n then
+  local labelled = plan and (plan.discriminator or plan.class_scores)
+  if labelled and core.is_tensor(classes) and #classes == n then classes = share.taken(classes, rows) end
+  if #images == n then images = share.taken(images, rows) end
+  if not labelled then return images end
+  if not core.is_tensor(classes) or #classes:shape() ~= 1 or #classes ~= count then
     check.fail("data:batch(%d) must return %d labels too, which the discriminator looks at, got %s", n, n,
       check.describe(classes))
   end
   check.labels(("data:batch(%d)"):format(n), classes, plan.classes)
+  local _ <close> = share.within(rows)
   streams:enter "label"
   classes = labels.dropped(plan, classes)
   streams:leave()
   return images, classes
 end
 
-local function latent_batch(game, n)
+local function latent_batch(game, n, rows)
   game.streams:enter "latent"
   local z = game.latent(n)
   game.streams:leave()
-  return z
+  return share.taken(z, rows)
 end
 
 -- What the generator is asked for; nil where it does not look at labels.
-local function label_batch(game, n)
+local function label_batch(game, n, rows)
   local plan = game.labels
   if not plan then return nil end
   game.streams:enter "label"
   local drawn = labels.dropped(plan, labels.draw(plan, n))
   game.streams:leave()
-  return drawn
+  return share.taken(drawn, rows)
 end
 
 ---- What the discriminator is shown -------------------------------------------------------------------------------
@@ -115,13 +122,14 @@ end
 ---@field generated ganlua.tensor? with its graph
 
 -- Makes shown samples once more; the buffers have moved on by them already.
-local function made_again(game, left)
+local function made_again(game, left, rows)
   local player, streams = game.players.generator, game.streams
+  local _ <close> = share.within(rows)
   local kept, mark = players.exchange_buffers(player, left.buffers), streams:mark()
   streams:go("latent", left.latent_at)
   streams:go("label", left.label_at or 0)
   streams:go("network", left.network_at)
-  left.latent, left.labels = latent_batch(game, left.batch), label_batch(game, left.batch)
+  left.latent, left.labels = latent_batch(game, left.batch, rows), label_batch(game, left.batch, rows)
   streams:enter "network"
   left.generated = batches.generated(player.module, left)
   streams:leave()
@@ -130,11 +138,11 @@ local function made_again(game, left)
 end
 
 -- The samples that are there for a move of the generator, if they are.
-local function left_for(game, s, due)
+local function left_for(game, s, due, rows)
   local left = game.shown
   if not s.reuse or due.discriminator or not left or left.batch ~= s.batch then return nil end
   game.shown = nil -- the move uses up their graph
-  if not left.generated then made_again(game, left) end
+  if not left.generated then made_again(game, left, rows) end
   return left
 end
 
@@ -148,6 +156,7 @@ end
 ---@field real_labels ganlua.tensor? where the discriminator looks at labels
 ---@field latent_at integer? where the streams were, for a move whose samples may be used again
 ---@field label_at integer?
+---@field rows ganlua.rows? which of the whole batch's these are; nil in one process
 
 --- Draws a move's batch.
 ---@param game ganlua.game
@@ -157,20 +166,23 @@ end
 ---@return ganlua.batch
 function batches.draw(game, s, due, wants_real)
   local real, real_labels
+  local rows = share.rows(s.batch, game.pac)
   if wants_real then
-    real, real_labels = real_batch(game, s.batch)
+    real, real_labels = real_batch(game, s.batch, rows)
+    local _ <close> = share.within(rows)
     real = batches.shown(game, s, real)
   end
-  local left = left_for(game, s, due)
+  local left = left_for(game, s, due, rows)
   if left then
     return {
       latent = left.latent, labels = left.labels, generated = left.generated, real = real, real_labels = real_labels,
+      rows = rows,
     }
   end
   local latent_at, label_at = s.reuse and game.streams:place "latent", s.reuse and game.streams:place "label"
   return {
-    latent = latent_batch(game, s.batch), labels = label_batch(game, s.batch), real = real, real_labels = real_labels,
-    latent_at = latent_at, label_at = label_at,
+    latent = latent_batch(game, s.batch, rows), labels = label_batch(game, s.batch, rows), real = real,
+    real_labels = real_labels, latent_at = latent_at, label_at = label_at, rows = rows,
   }
 end
 

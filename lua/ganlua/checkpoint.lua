@@ -8,6 +8,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local files = require "ganlua.ranks.files"
 
 local checkpoint = {}
 
@@ -177,7 +178,7 @@ end
 ---@param path string
 ---@return ganlua.checkpoint
 function checkpoint.read(path)
-  local bytes = core.read_file(path)
+  local bytes = files.read_file(path)
   local at, hex = find_checksum(bytes)
   if at and checksum(bytes, at) ~= hex then check.fail("%s: is damaged: its checksum is wrong", path) end
   local tensors, metadata = core.safetensors_decode(bytes, path)

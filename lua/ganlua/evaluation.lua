@@ -5,10 +5,12 @@ local augment = require "ganlua.augment"
 local batches = require "ganlua.batches"
 local core = require "ganlua.core"
 local players = require "ganlua.player"
+local share = require "ganlua.ranks.share"
 
 local evaluation = {}
 
--- An evaluation is a ganlua.penalty_move.
+-- An evaluation is a ganlua.penalty_move. Under mpirun, all it has are this rank's rows, but for all_real_scores and
+-- all_fake_scores, those of all ranks, which losses are made of.
 local Evaluation = {}
 Evaluation.__index = Evaluation
 
@@ -112,6 +114,7 @@ function evaluation.new(game, s, due, batch)
   end
   self.fake_scores, self.fake_class_scores = judged(plan, D, self.fake, self.fake_labels)
   game.streams:leave()
+  self.all_real_scores, self.all_fake_scores = share.scores(self.real_scores, self.fake_scores)
   if losses then
     self.losses = { discriminator = self:loss "discriminator", generator = self:loss "generator" }
   end
@@ -125,26 +128,27 @@ end
 local function unrolled_scores(self)
   local s, plan, parameters = self.settings, self.game.labels, self.parameters.discriminator
   local module = self.game.players.discriminator.module
-  local real, fake, optimizer = self.real_scores, self.fake_scores, s.unroll.optimizer
+  local real, fake, optimizer = self.all_real_scores, self.all_fake_scores, s.unroll.optimizer
   local state = self.game.players.discriminator.moments or optimizer:start(parameters)
   self.game.streams:enter "network"
-  for _ = 1, s.unroll.steps do
+  for step = 1, s.unroll.steps do
     local gradients = core.grad(s.loss.d(real, fake), parameters, { create_graph = true, unused = "zero" })
+    if step == 1 then gradients = share.summed(gradients) end -- later ones have passed share.spread
     parameters, state = optimizer:ahead(state, parameters, gradients, s.unroll.lr)
-    local by_name = {}
-    for i, name in ipairs(self.game.players.discriminator.names) do by_name[name] = parameters[i] end
+    local by_name, spread = {}, share.spread(parameters)
+    for i, name in ipairs(self.game.players.discriminator.names) do by_name[name] = spread[i] end
     local ahead = module:with(by_name)
-    real = judged(plan, ahead, self.real, self.real_labels)
-    fake = judged(plan, ahead, self.fake, self.fake_labels)
+    real, fake = share.scores((judged(plan, ahead, self.real, self.real_labels)),
+      (judged(plan, ahead, self.fake, self.fake_labels)))
   end
   self.game.streams:leave()
   return real, fake
 end
 
 -- The k best-scored of n fakes (Sinha 2020), and as many real ones where there are some.
-local function best(real, fake, share)
+local function best(real, fake, part)
   local values = fake:reshape(-1):totable()
-  local places, count = {}, math.max(1, math.floor(share * #values + 0.5))
+  local places, count = {}, math.max(1, math.floor(part * #values + 0.5))
   for i = 1, #values do places[i] = i end
   table.sort(places, function(a, b) return values[a] > values[b] or values[a] == values[b] and a < b end)
   local chosen = core.tensor { table.unpack(places, 1, count) }
@@ -156,7 +160,7 @@ end
 ---@return ganlua.tensor
 function Evaluation:loss(name)
   if self.losses then return self.losses[name] end
-  local s, real, fake = self.settings, self.real_scores, self.fake_scores
+  local s, real, fake = self.settings, self.all_real_scores, self.all_fake_scores
   if name == "discriminator" then return s.loss.d(real, fake) end
   if s.unroll then real, fake = unrolled_scores(self) end
   if s.top_k < 1 then real, fake = best(real, fake, s.top_k) end
@@ -175,10 +179,10 @@ end
 function Evaluation:judge(name, measured)
   local s = self.settings
   if name == "discriminator" and s.augment then
-    augment.observe(s.augment, self.game.players.discriminator, self.real_scores)
+    augment.observe(s.augment, self.game.players.discriminator, self.all_real_scores)
   end
-  local fake, fake_right, real, real_right = core.no_grad(judge, name == "discriminator" and self.real_scores or nil,
-    self.fake_scores)
+  local fake, fake_right, real, real_right = core.no_grad(judge,
+    name == "discriminator" and self.all_real_scores or nil, self.all_fake_scores)
   measured.real, measured.fake = real, fake
   measured.accuracy = real and (real_right + fake_right) / 2 or fake_right
 end

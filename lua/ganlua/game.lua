@@ -11,6 +11,7 @@ local move_options = require "ganlua.move_options"
 local moves = require "ganlua.move"
 local nn_module = require "ganlua.nn.module"
 local players = require "ganlua.player"
+local ranks = require "ganlua.ranks"
 local recorders = require "ganlua.recorder"
 local streams = require "ganlua.streams"
 
@@ -217,7 +218,7 @@ end
 
 --- Runs f and returns what it returns: plain values, nothing else. This is where a schedule looks at anything but what
 --- moves return (samples, weights, the clock): what f gave is kept, and when a run goes on after a break, the schedule
---- is given it again.
+--- is given it again. Under mpirun, every rank is given what rank 0's f gave.
 ---@param f function
 ---@return any ...
 function Game:measure(f)
@@ -227,7 +228,7 @@ function Game:measure(f)
   if values then
     recorder:go_on()
   else
-    values = recorder:play("measure", nil, measure, self, f)
+    values = ranks.from_first(recorder:play("measure", nil, measure, self, f))
   end
   return table.unpack(values, 1, values.n)
 end

@@ -151,7 +151,7 @@ local lazy = {
   curve = "ganlua.curve", schedule = "ganlua.schedule", data = "ganlua.data", image = "ganlua.image",
   plot = "ganlua.plot", metrics = "ganlua.metrics", debug = "ganlua.debug",
   recipe = "ganlua.recipe", recover = "ganlua.recover", augment = "ganlua.augment", export = "ganlua.export",
-  features = "ganlua.features", import = "ganlua.import",
+  features = "ganlua.features", import = "ganlua.import", dist = "ganlua.dist",
 }
 
 return setmetatable(gan, {

@@ -3,7 +3,7 @@
 -- A journal knows how long its file is, and puts each piece exactly there: what a writing that failed left behind, or
 -- a run that was killed after its last checkpoint, is cut off by the next piece.
 
-local core = require "ganlua.core"
+local files = require "ganlua.ranks.files"
 
 ---@class ganlua.journal
 ---@field path string
@@ -23,7 +23,7 @@ local piece = 1 << 16
 ---@return ganlua.journal
 function journal.open(path, offset)
   offset = offset or 0
-  core.append_file(path, offset, "", false)
+  files.append_file(path, offset, "", false)
   return setmetatable({ path = path, offset = offset, size = offset, waiting = {}, count = 0 }, Journal)
 end
 
@@ -40,7 +40,7 @@ end
 ---@param sync? boolean
 function Journal:flush(sync)
   if self.count == 0 and not sync then return end
-  core.append_file(self.path, self.offset, table.concat(self.waiting, "", 1, self.count), sync or false)
+  files.append_file(self.path, self.offset, table.concat(self.waiting, "", 1, self.count), sync or false)
   self.offset, self.waiting, self.count = self.size, {}, 0
 end
 
@@ -48,7 +48,7 @@ end
 ---@param size integer not less than what a checkpoint counts on
 function Journal:cut(size)
   self:flush()
-  core.append_file(self.path, size, "", false)
+  files.append_file(self.path, size, "", false)
   self.offset, self.size = size, size
 end
 

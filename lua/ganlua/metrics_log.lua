@@ -5,6 +5,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local files = require "ganlua.ranks.files"
 local journal = require "ganlua.journal"
 local plot = require "ganlua.plot"
 
@@ -71,8 +72,8 @@ end
 ---@return string? last
 function metrics_log.measure(path, count)
   if count == 0 then return 0 end
-  if not core.exists(path) then return nil end
-  local text, size, start = core.read_file(path), 0, 0
+  if not files.exists(path) then return nil end
+  local text, size, start = files.read_file(path), 0, 0
   for _ = 1, count do
     start, size = size, text:find("\n", size + 1, true)
     if not size then return nil end
@@ -107,7 +108,7 @@ function Log:open(path, lines)
   lines = lines or 0
   local size, last = metrics_log.measure(path, lines)
   if not size then check.fail("%s: is damaged: it has fewer than the %d lines that there were", path, lines) end
-  self.kept = measured_in(core.exists(path) and core.read_file(path):sub(1, size) or "")
+  self.kept = measured_in(files.exists(path) and files.read_file(path):sub(1, size) or "")
   self.file, self.lines = journal.open(path, size), lines
   return last and tonumber(last:match '"seconds":([%d.]+)') or 0
 end

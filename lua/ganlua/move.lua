@@ -3,6 +3,8 @@
 -- 1. A move changes its own player's parameters only, and only after all its gradients are there and finite. A move
 --    that fails leaves networks, running statistics, random numbers and the place in the data as they were before.
 -- 2. Where both players move at once, both gradients are taken before either parameter is written.
+-- 3. Under mpirun each rank computes its own rows of the batch; gradients are summed, and what was measured is of all.
+--    So every rank makes the same step, or fails alike.
 
 local augment = require "ganlua.augment"
 local batches = require "ganlua.batches"
@@ -11,6 +13,8 @@ local evaluation = require "ganlua.evaluation"
 local move_options = require "ganlua.move_options"
 local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
+local ranks = require "ganlua.ranks"
+local share = require "ganlua.ranks.share"
 local whole = require "ganlua.whole"
 
 local moves = {}
@@ -43,7 +47,7 @@ local function begin(self, s)
 end
 
 -- Each mover's gradients at the present point, and what was measured there, on some of a batch's samples.
-local function slopes_of(self, s, due, batch)
+local function slopes_of(self, s, due, batch, summed)
   local all, gradients = {}, {}
   local at = evaluation.new(self, s, due, batch)
   for i, name in ipairs(s.movers) do
@@ -55,7 +59,7 @@ local function slopes_of(self, s, due, batch)
       self.streams:leave()
     end
     gradients[name], measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
-      i == #s.movers)
+      { consume = i == #s.movers, over_ranks = summed })
     measured.penalty = measured.penalty or due[name].listed and 0.0 or nil
     at:judge(name, measured)
     all[name] = measured
@@ -67,18 +71,21 @@ end
 -- The same on the whole batch, in parts of micro_batch samples: means of the parts' numbers and gradients.
 local function slopes(self, s, due)
   local batch = evaluation.batch(self, s, due)
-  if s.micro_batch == s.batch then return slopes_of(self, s, due, batch) end
+  if s.micro_batch == s.batch then
+    local _ <close> = share.within(batch.rows)
+    return slopes_of(self, s, due, batch, ranks.many())
+  end
   local sums, means = {}, {}
-  for first = 1, s.batch, s.micro_batch do
-    local count = math.min(s.micro_batch, s.batch - first + 1)
-    local share = count / s.batch
-    local gradients, measured = slopes_of(self, s, due, batches.part(batch, self.pac, first, count))
+  for _, part in ipairs(share.parts(s.batch, s.micro_batch, self.pac)) do
+    local _ <close> = share.within(part.rows)
+    local gradients, measured = slopes_of(self, s, due, batches.part(batch, self.pac, part.first, part.count))
     for _, name in ipairs(s.movers) do
       means[name] = means[name] or {}
-      for key, value in pairs(measured[name]) do means[name][key] = (means[name][key] or 0) + share * value end
-      sums[name] = core.no_grad(players.accumulate, sums[name], gradients[name], share)
+      for key, value in pairs(measured[name]) do means[name][key] = (means[name][key] or 0) + part.weight * value end
+      sums[name] = core.no_grad(players.accumulate, sums[name], gradients[name], part.weight)
     end
   end
+  for _, name in ipairs(s.movers) do core.all_sum_(sums[name]) end
   return sums, means
 end
 
@@ -132,6 +139,9 @@ function moves.play(self, kind, overrides)
     measured.discriminator.augment = augment.adjust(s.augment, D, s.batch)
   end
   local _ <close> = whole()
+  local rows = share.rows(s.batch, self.pac)
+  share.level(D.buffers, rows)
+  share.level(G.buffers, rows)
   if self.ema and due.generator then follow(self, s.ema_decay) end
 
   move.done = true

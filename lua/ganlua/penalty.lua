@@ -5,7 +5,9 @@
 -- Each has `weight` in front, a number or a curve, and `every`: with every = k it is computed in each k-th move of its
 -- player alone, and weighted by k. What a penalty remembers (that count, running means) belongs to the player, under
 -- the penalty's name, so one that is written inline in a move is no fresh start. Norms of gradients are those of each
--- sample, never of the batch. Below, E is the mean over the batch, D is the discriminator's raw score.
+-- sample, never of the batch. Below, E is the mean over the batch, D is the discriminator's raw score. Under mpirun
+-- the batch is that of all ranks; of a penalty of the script's own, each rank's value is computed of its own samples,
+-- and the mean over the ranks counts.
 
 local augment = require "ganlua.augment"
 local check = require "ganlua.check"
@@ -13,6 +15,7 @@ local core = require "ganlua.core"
 local curve = require "ganlua.curve"
 local is_module = require("ganlua.nn.state").is
 local define = require("ganlua.penalty.define").define
+local share = require "ganlua.ranks.share"
 
 local penalty = { define = define }
 
@@ -63,13 +66,21 @@ penalty.gradient_penalty = define {
   end,
 }
 
+-- The variance of all the batch's numbers.
+local function variance(x)
+  local own, mean = x:numel(), share.mean(x:mean())
+  if not share.is_on() then return x:var() end
+  local all = share.count(own)
+  return share.mean((x - mean):square():mean()) * (all / (all - 1))
+end
+
 --- dragan{weight=10, target=1, one_sided=false}: as gradient_penalty, at u = x + 0.5*std(x)*U[0, 1]: around the real
 -- samples; std is that of all the batch's numbers. Kodali 2017.
 penalty.dragan = define {
   name = "dragan", weight = 10, options = slope_options(),
   value = function(move, o)
     local x = move.real:detach()
-    return slope_term(move, (x + core.rand(x:shape()) * (x:var():sqrt() * 0.5)):detach(), o)
+    return slope_term(move, (x + core.rand(x:shape()) * (variance(x):sqrt() * 0.5)):detach(), o)
   end,
 }
 
@@ -125,8 +136,8 @@ penalty.lecam = define {
   name = "lecam", weight = 0.3, options = { decay = { type = "number", min = 0, below = 1, default = 0.99 } },
   value = function(move, o)
     local memory = move.memory
-    for name, scores in pairs { real = move.real_scores, fake = move.fake_scores } do
-      local mean = scores:mean():item()
+    for _, name in ipairs { "real", "fake" } do -- in this order: ranks exchange means
+      local mean = share.mean_number(move[name .. "_scores"]:mean():item())
       memory[name] = memory[name] and o.decay * memory[name] + (1 - o.decay) * mean or mean
     end
     return (move.real_scores - memory.fake):square():mean() + (move.fake_scores - memory.real):square():mean()
@@ -157,7 +168,8 @@ penalty.feature_matching = define {
   },
   value = function(move, o)
     local real = core.no_grad(with_labels, o.features, move.real, move.real_labels)
-    return (real:mean(1) - with_labels(o.features, move.fake, move.fake_labels):mean(1)):square():sum()
+    local apart = real:mean(1) - with_labels(o.features, move.fake, move.fake_labels):mean(1)
+    return share.alike(share.mean(apart):square():sum())
   end,
 }
 
@@ -186,7 +198,7 @@ penalty.path_length = define {
     local projected = (made * core.randn(shape)):sum() / math.sqrt(area)
     local layers = #from:shape() == 3 and from:shape()[2] or 1
     local lengths = slopes(projected, from):norm(2) / math.sqrt(layers)
-    local memory, mean = move.memory, lengths:mean():item()
+    local memory, mean = move.memory, share.mean_number(lengths:mean():item())
     memory.mean = (memory.mean or 0) * o.decay + mean * (1 - o.decay)
     return (lengths - memory.mean):square():mean()
   end,
@@ -194,10 +206,12 @@ penalty.path_length = define {
 
 ---- A classifier beside the discriminator --------------------------------------------------------------------------
 
--- -log softmax of each sample's own class, averaged over those that have a label.
+-- -log softmax of each sample's own class, averaged over those that have a label. Of n samples, so many have one:
+-- under mpirun, as many of each n as among those of all ranks.
 local function class_term(scores, labels)
-  local own = core.eq(labels:reshape(labels:numel(), 1), core.arange(0, scores:shape()[2], 1))
-  return -core.where(own, core.log_softmax(scores, 2), 0):sum() / math.max(1, own:sum():item())
+  local own, n = core.eq(labels:reshape(labels:numel(), 1), core.arange(0, scores:shape()[2], 1)), labels:numel()
+  local labelled = share.is_on() and share.mean_number(own:sum():item() / n) * n or own:sum():item()
+  return -core.where(own, core.log_softmax(scores, 2), 0):sum() / math.max(n / share.count(n), labelled)
 end
 
 --- auxiliary_classifier{weight=1, fake=true, generator=1}: the discriminator also tells classes apart: it gives 1 + K
@@ -229,12 +243,12 @@ penalty.consensus = define {
       local sum
       for _, name in ipairs { "discriminator", "generator" } do
         local gradients = core.grad(move.losses[name], move.parameters[name], { create_graph = true, unused = "zero" })
-        for _, gradient in ipairs(gradients) do
+        for _, gradient in ipairs(share.summed(gradients)) do
           local square = gradient:square():sum()
           sum = sum and sum + square or square
         end
       end
-      move.consensus = sum / 2
+      move.consensus = share.alike(sum / 2)
     end
     return move.consensus
   end,

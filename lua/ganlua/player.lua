@@ -6,6 +6,7 @@ local core = require "ganlua.core"
 local growth = require "ganlua.growth"
 local nn_state = require "ganlua.nn.state"
 local optim = require "ganlua.optim"
+local share = require "ganlua.ranks.share"
 
 local player = {}
 
@@ -107,11 +108,11 @@ local function culprit(self, gradients)
 end
 
 -- The number in a loss or a penalty. Raises, naming iteration and player, where there is no finite one.
-local function value_of(self, iteration, what, loss)
+local function value_of(self, iteration, what, loss, of_all)
   if not core.is_tensor(loss) or loss:numel() ~= 1 then
     check.fail("iteration %d, %s: the %s must be one number, got %s", iteration, self.name, what, check.describe(loss))
   end
-  local value = loss:item()
+  local value = of_all and of_all(loss:item()) or loss:item()
   if value - value ~= 0 then
     self.not_finite = true
     check.fail("iteration %d, %s: %s is %s", iteration, self.name, what, value ~= value and "nan" or tostring(value))
@@ -119,40 +120,39 @@ local function value_of(self, iteration, what, loss)
   return value
 end
 
-local consuming = { consume = true }
-
 --- The gradients of a loss and what is added to it. Raises where a number is not finite.
 ---@param self ganlua.player
 ---@param iteration integer that messages name
 ---@param loss ganlua.tensor one number
 ---@param penalty? ganlua.tensor one number
----@param consume boolean whether the graph is used up
+---@param how { consume: boolean, over_ranks: boolean? } whether the graph is used up; whether gradients are summed over
+--- the ranks, each of which has the loss of all rows, and the penalty of its own
 ---@return ganlua.tensor[] gradients
 ---@return { loss: number, penalty: number? }
-function player.gradients(self, iteration, loss, penalty, consume)
+function player.gradients(self, iteration, loss, penalty, how)
   self.not_finite = false
   local measured = {
     loss = value_of(self, iteration, "loss", loss),
-    penalty = penalty and value_of(self, iteration, "penalty", penalty),
+    penalty = penalty and value_of(self, iteration, "penalty", penalty, share.mean_number),
   }
-  if penalty then loss = loss + penalty end
+  if penalty then loss = loss + share.weighted(penalty) end
   -- A stage whose head has been taken over from has a part that nothing depends on any more.
-  local how = self.growing and { consume = consume, unused = "zero" } or consume and consuming or nil
+  how.unused = self.growing and "zero" or nil
   return core.grad(loss, self.parameters, how), measured
 end
 
 --- Adds a share of gradients, which are freed or taken over, to a sum of such.
 ---@param sum ganlua.tensor[]? nil at first
 ---@param gradients ganlua.tensor[]
----@param share number
+---@param part number
 ---@return ganlua.tensor[] sum
-function player.accumulate(sum, gradients, share)
+function player.accumulate(sum, gradients, part)
   for i, gradient in ipairs(gradients) do
     if sum then
-      sum[i]:add_(gradient, share)
+      sum[i]:add_(gradient, part)
       gradient:free()
     else
-      gradient:mul_(share)
+      gradient:mul_(part)
     end
   end
   return sum or gradients

@@ -6,12 +6,14 @@
 local check = require "ganlua.check"
 local checkpoint = require "ganlua.checkpoint"
 local core = require "ganlua.core"
+local files = require "ganlua.ranks.files"
 local history = require "ganlua.history"
 local journal = require "ganlua.journal"
 local metrics_log = require "ganlua.metrics_log"
 local plain = require "ganlua.plain"
 local players = require "ganlua.player"
 local progress = require "ganlua.progress"
+local ranks = require "ganlua.ranks"
 local run_folder = require "ganlua.run_folder"
 local talking = require "ganlua.talking"
 
@@ -135,7 +137,7 @@ end
 ---@param saved ganlua.checkpoint
 ---@param on_arrival? function called when the checkpoint was taken up
 function resume.replay(self, saved, on_arrival)
-  local bytes = core.read_file(self.folder .. "/history"):sub(1, saved.counters.history.size)
+  local bytes = files.read_file(self.folder .. "/history"):sub(1, saved.counters.history.size)
   local start = saved.counters.history.start
   recount(self, bytes, start)
   local _, _, _, began, behind = history.read(bytes, start + 1)
@@ -178,7 +180,7 @@ local function claim_folder(self)
   if not self.folder then
     local place = run_folder.claim(given)
     self.folder, self.lock = place.folder, place.lock
-    if given.progress then
+    if given.progress and ranks.rank == 0 then
       for _, text in ipairs(place.said) do progress.write(text .. "\n") end
       if place.resumed and not place.checkpoint then progress.write(self.folder .. ": the run starts again\n") end
     end
@@ -212,17 +214,17 @@ function resume.begin(self)
     return self.game.iteration
   end
 
-  core.remove_file(self.folder .. "/samples/stopped.png")
+  files.remove_file(self.folder .. "/samples/stopped.png")
   run_folder.trim(self.folder, given.checkpoint.keep, counters.iteration)
   self.log:clear()
   if given.resume == "restart_schedule" then
-    recount(self, core.read_file(self.folder .. "/history"), size)
+    recount(self, files.read_file(self.folder .. "/history"), size)
     resume.take_over(self, saved)
     resume.start(self)
   else
     resume.replay(self, saved)
   end
-  if given.progress then
+  if given.progress and ranks.rank == 0 then
     progress.write(("%s: going on from iteration %d\n"):format(self.folder, counters.iteration))
   end
   return counters.iteration

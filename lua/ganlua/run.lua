@@ -6,6 +6,9 @@
 -- history and metrics.jsonl were; both are cut back to that, and the schedule is replayed against the history (see
 -- recorder.lua). Nothing that happens only because a run was cut off (a last checkpoint, a picture of that moment)
 -- draws random numbers or calls a hook.
+--
+-- Under mpirun every rank has a run like this, and all go through the same lines; rank 0 alone writes files and says
+-- something (see ranks/files.lua).
 
 local adjusting = require "ganlua.adjusting"
 local check = require "ganlua.check"
@@ -19,6 +22,7 @@ local metrics_log = require "ganlua.metrics_log"
 local playing = require "ganlua.playing"
 local progress = require "ganlua.progress"
 local published = require "ganlua.published"
+local ranks = require "ganlua.ranks"
 local resume = require "ganlua.resume"
 local ending = require "ganlua.run_ending"
 local output = require "ganlua.run_output"
@@ -52,6 +56,7 @@ end
 
 -- Logs before views: what is shown has been written.
 local function watchers_of(given)
+  if ranks.rank > 0 then return watchers.new {} end
   local list = logs.watchers(given.log)
   for _, watcher in ipairs(view.watchers(given.view)) do list[#list + 1] = watcher end
   return watchers.new(list)
@@ -116,12 +121,16 @@ function Run:train()
   local _ <close> = self:hold_interrupts()
   local _ <close> = self:leaving()
   local _ <close> = self.game.streams:within "schedule"
-  local shown <close> = progress.new { silent = not given.progress }
+  local shown <close> = progress.new { silent = not given.progress or ranks.rank > 0 }
   self.progress, self.played, self.images, self.before, self.game.waited = shown, 0, 0, 0, 0
   self.started = core.monotonic()
   self.generator:train()
   self.discriminator:train()
   self.finished = nil
+  ranks.agree("train: the options", { given.seed, given.fingerprint },
+    "every rank must come to them by the same script, settings and seed")
+  ranks.agree("train: the networks", ranks.many() and core.checksum(self:encode()) or 0,
+    "their weights must come from the script's seed, not from the clock or from gan.dist.rank")
   local iteration = resume.begin(self)
   self.training, self.interrupted = true, nil
   self.watchers:tell("begin", self, iteration)
@@ -145,7 +154,7 @@ function Run:after_move(kind, measured)
   self.watchers:tell("moved", self, kind, measured)
   if self.talking then return end -- by hand
   if core.move_made then core.move_made() end
-  local signal = core.interrupted()
+  local signal = ranks.any(core.interrupted())
   if not signal then return self.live and playing.look(self) end
   if signal == "INT" and core.talk and talking.talk(self) then return end
   self:interrupt(signal)

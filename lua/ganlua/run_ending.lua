@@ -1,7 +1,9 @@
 --- How a run ends: at the end of its schedule, by a signal, or by an error. These are methods of a run.
 
 local core = require "ganlua.core"
+local files = require "ganlua.ranks.files"
 local playing = require "ganlua.playing"
+local ranks = require "ganlua.ranks"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
 local whole = require "ganlua.whole"
@@ -35,7 +37,7 @@ end
 function Ending:stop(sick)
   self.progress:show(self:position(), self.images, self.played, true)
   if not self.folder then return end
-  if sick and core.exists(self.folder .. "/" .. run_folder.newest) then
+  if sick and files.exists(self.folder .. "/" .. run_folder.newest) then
     self.progress:say("the last sound checkpoint is kept%s", self:place())
   else
     self:write_checkpoint()
@@ -69,7 +71,9 @@ end
 
 -- A signal has come: what the run is at the end of this move is saved, and the script ends.
 function Ending:interrupt(signal)
+  if core.take_interrupt then core.take_interrupt(signal) end
   self:stop()
+  ranks.wait() -- all end when rank 0 has saved
   self.interrupted = signal
   self.watchers:tell("ended", self, "interrupted")
   self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",
@@ -90,8 +94,9 @@ function Ending:leaving()
     self.training = false
     core.forbid_reading(false)
     if ends then pcall(self.watchers.tell, self.watchers, "ended", self, "stopped") end
-    if problem ~= nil and stands and self.folder then
+    if problem ~= nil and stands and self.folder and ranks.rank == 0 then
       local _ <close> = whole() -- what is saved, too
+      local _ <close> = ranks.alone() -- the other ranks may be elsewhere
       pcall(function()
         local sick = playing.is_nan(self, problem)
         self.game.recorder:forget(problem)

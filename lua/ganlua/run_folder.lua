@@ -8,6 +8,7 @@
 local check = require "ganlua.check"
 local checkpoint = require "ganlua.checkpoint"
 local core = require "ganlua.core"
+local files = require "ganlua.ranks.files"
 local metrics_log = require "ganlua.metrics_log"
 
 local run_folder = {}
@@ -40,7 +41,7 @@ end
 ---@return { iteration: integer, path: string }[]
 function run_folder.kept(folder)
   local list = {}
-  for _, name in ipairs(core.list_directory(folder)) do
+  for _, name in ipairs(files.list_directory(folder)) do
     local iteration = math.tointeger(name:match "^checkpoint%-(%d+)%.safetensors$")
     if iteration then list[#list + 1] = { iteration = iteration, path = folder .. "/" .. name } end
   end
@@ -55,7 +56,7 @@ end
 function run_folder.trim(folder, count, iteration)
   local kept = run_folder.kept(folder)
   for i = #kept, 1, -1 do
-    if kept[i].iteration <= iteration and count > 0 then count = count - 1 else core.remove_file(kept[i].path) end
+    if kept[i].iteration <= iteration and count > 0 then count = count - 1 else files.remove_file(kept[i].path) end
   end
 end
 
@@ -64,7 +65,7 @@ local function complete(folder, counters)
   local history = counters.history
   if type(history) ~= "table" then return false, "it says nothing of the history" end
   local path = folder .. "/history"
-  local size = core.exists(path) and core.file_size(path) or 0
+  local size = files.exists(path) and files.file_size(path) or 0
   if size < history.size then return false, "the history is shorter" end
   if not metrics_log.measure(folder .. "/metrics.jsonl", counters.metrics or 0) then
     return false, "metrics.jsonl is shorter"
@@ -82,7 +83,7 @@ function run_folder.newest_checkpoint(folder)
   local kept = run_folder.kept(folder)
   for i = #kept, 1, -1 do paths[#paths + 1] = kept[i].path end
   for _, path in ipairs(paths) do
-    if core.exists(path) then
+    if files.exists(path) then
       local good, found = pcall(checkpoint.read, path)
       core.check_stopped() -- the end of a program's call says nothing of the file
       local problem = not good and found:gsub("^.-:%d+: ", "")
@@ -104,8 +105,8 @@ end
 -- The fingerprint in a folder's config.lua: nil where there is none.
 local function fingerprint_in(folder)
   local path = folder .. "/config.lua"
-  if not core.exists(path) then return nil end
-  local chunk = load(core.read_file(path), "=config", "t", {})
+  if not files.exists(path) then return nil end
+  local chunk = load(files.read_file(path), "=config", "t", {})
   local fine, config = pcall(chunk or error)
   return fine and type(config) == "table" and config.fingerprint or nil
 end
@@ -114,14 +115,14 @@ end
 ---@param folder string
 ---@param config string
 function run_folder.write_config(folder, config)
-  core.write_file(folder .. "/config.lua", config)
+  files.write_file(folder .. "/config.lua", config)
 end
 
 --- Holds a folder for one run at a time; false where another one has it. A process that was killed takes a moment to
 --- die.
 ---@param folder string
 function run_folder.lock(folder)
-  return core.lock_file(folder .. "/history", 1)
+  return files.lock_file(folder .. "/history", 1)
 end
 
 ---@class ganlua.place where a run writes
@@ -136,11 +137,11 @@ local half_done = "^%.ganlua%-%d+%-%d+%.tmp$"
 
 -- Removes what writers that were killed left half done.
 local function sweep_up(folder)
-  for _, name in ipairs(core.list_directory(folder)) do
+  for _, name in ipairs(files.list_directory(folder)) do
     local path = folder .. "/" .. name
     if name:find(half_done) then
-      core.remove_file(path)
-    elseif name == "samples" and core.is_directory(path) then
+      files.remove_file(path)
+    elseif name == "samples" and files.is_directory(path) then
       sweep_up(path)
     end
   end
@@ -148,8 +149,8 @@ end
 
 -- Whether a folder holds nothing: a run was killed that had just made it.
 local function is_bare(folder)
-  if not core.is_directory(folder) then return false end
-  for _, name in ipairs(core.list_directory(folder)) do
+  if not files.is_directory(folder) then return false end
+  for _, name in ipairs(files.list_directory(folder)) do
     if name ~= "history" and not name:find(half_done) then return false end
   end
   return true
@@ -179,7 +180,7 @@ end
 local function make(wanted, config)
   local path, number, lock = wanted, 1, nil
   while not lock do -- two runs that start together get two
-    if core.create_directory(path) then
+    if files.create_directory(path) then
       lock = run_folder.lock(path)
     end
     if not lock then
@@ -203,7 +204,7 @@ function run_folder.claim(given)
   local wanted = (given.out or parent_folder() .. "/" .. (given.name or script_name())):gsub("(.)/+$", "%1")
   local there, reason = {}, nil
   local path = wanted
-  while core.exists(path) do
+  while files.exists(path) do
     there[#there + 1] = path
     path = ("%s-%d"):format(wanted, #there + 1)
   end
@@ -258,7 +259,7 @@ end
 ---@param folder string
 ---@param iteration integer?
 function run_folder.sample_path(folder, iteration)
-  core.make_directory(folder .. "/samples")
+  files.make_directory(folder .. "/samples")
   return ("%s/samples/%s.png"):format(folder, iteration and ("%06d"):format(iteration) or "stopped")
 end
 

@@ -8,6 +8,8 @@ local collapse = require "ganlua.collapse"
 local core = require "ganlua.core"
 local generate = require "ganlua.generate"
 local labels = require "ganlua.labels"
+local ranks = require "ganlua.ranks"
+local files = require "ganlua.ranks.files"
 local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
@@ -56,7 +58,7 @@ function Output:draw(samples, iteration)
   local shape = samples:shape()
   if not self.folder or #shape ~= 4 or shape[4] ~= 1 and shape[4] ~= 3 then return nil end
   local path = run_folder.sample_path(self.folder, iteration)
-  require("ganlua.image").grid(samples, { columns = self.grid.columns }):save(path)
+  if ranks.rank == 0 then require("ganlua.image").grid(samples, { columns = self.grid.columns }):save(path) end
   return path
 end
 
@@ -111,10 +113,14 @@ function Output:write_checkpoint(copies)
   self.watchers:tell("saving", self)
   local path = self.folder .. "/" .. run_folder.newest
   local bytes, problem = self:encode()
-  self.log:plot(self.folder .. "/losses.png")
-  self.log:plot_measured(self.folder .. "/measures.png")
-  for _, name in ipairs(copies or {}) do core.write_file(self.folder .. "/" .. name, bytes) end
-  core.write_file(path, bytes)
+  ranks.agree(path .. ": what is saved", ranks.many() and core.checksum(bytes) or 0,
+    "they have come apart, perhaps by what a hook of the script does on one rank alone")
+  if ranks.rank == 0 then
+    self.log:plot(self.folder .. "/losses.png")
+    self.log:plot_measured(self.folder .. "/measures.png")
+  end
+  for _, name in ipairs(copies or {}) do files.write_file(self.folder .. "/" .. name, bytes) end
+  files.write_file(path, bytes)
   if problem then check.fail("%s: saved, but without run.state: %s, which cannot be saved", path, problem) end
 end
 
@@ -162,7 +168,7 @@ end
 function Output:save(path)
   if type(path) ~= "string" then check.fail("run:save: wanted a path, got %s", check.describe(path)) end
   local bytes, problem = self:encode()
-  core.write_file(path, bytes)
+  files.write_file(path, bytes)
   if problem then check.fail("%s: saved, but without run.state: %s, which cannot be saved", path, problem) end
 end
 
@@ -172,7 +178,7 @@ end
 ---@return ganlua.trainer self
 function Output:load(path)
   if type(path) ~= "string" then check.fail("run:load: wanted a path, got %s", check.describe(path)) end
-  if core.is_directory(path) then path = path .. "/" .. run_folder.newest end
+  if files.is_directory(path) then path = path .. "/" .. run_folder.newest end
   resume.take(self, checkpoint.read(path))
   self.saved, self.sampled, self.finished, self.best = nil, nil, nil, nil
   return self

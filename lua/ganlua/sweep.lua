@@ -17,6 +17,7 @@ local check = require "ganlua.check"
 local core = require "ganlua.core"
 local processes = require "ganlua.sweep.processes"
 local progress = require "ganlua.progress"
+local ranks = require "ganlua.ranks"
 local report = require "ganlua.report"
 local sweep_table = require "ganlua.sweep_table"
 
@@ -161,6 +162,7 @@ local calls, folders = 0, {}
 ---@return { folder: string, rows: table[], metrics: string[] }
 function sweep.sweep(options)
   if not core.spawn then check.fail("sweep: the sandbox starts no other programs") end
+  if ranks.many() then check.fail("sweep: starts processes of its own: without mpirun") end
   local plain, axes = understood(options)
   local all = axis.combinations(axes)
   local settings, set = settings_of()

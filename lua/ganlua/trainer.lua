@@ -13,6 +13,7 @@ local metrics_log = require "ganlua.metrics_log"
 local move_options = require "ganlua.move_options"
 local nn_module = require "ganlua.nn.module"
 local optim = require "ganlua.optim"
+local ranks = require "ganlua.ranks"
 local run = require "ganlua.run"
 local run_folder = require "ganlua.run_folder"
 local schedule = require "ganlua.schedule"
@@ -170,6 +171,12 @@ local function checked(options)
   if settings and settings.new then given.resume = false end -- --new
   given.live = given.live or settings and settings.live -- --live
   if settings and settings.view then given.view = settings.view end -- --view
+  for _, name in ipairs { "live", "view" } do
+    if given[name] and ranks.many() then
+      check.fail("train: option '%s' is for a run of one process: these are %d ranks%s", name, ranks.size,
+        name == "view" and " (ganlua --view FOLDER shows the run's folder, while it goes on too)" or "")
+    end
+  end
   return given
 end
 

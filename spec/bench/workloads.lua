@@ -1,8 +1,9 @@
 -- The workloads of ./dev bench: name -> { make = function(options) -> worker, gflop = function(options) }.
 --
 -- A worker is a function(answer): it calls answer(step) once it is ready, and answer calls step() as often as it is
--- asked to. gflop is that of one step, where it is known. Options: batch, width, size, ... (numbers), each with the
--- workload's own default. peer.py holds the same networks, losses, optimisers and batches for PyTorch.
+-- asked to. gflop is that of one step, where it is known; gradients() is how many bytes D's and G's
+-- take. Options: batch, width, size, ... (numbers), each with the workload's own default. peer.py holds the same
+-- networks, losses, optimisers and batches for PyTorch.
 
 local gan = require "ganlua"
 local nn = gan.nn
@@ -173,15 +174,33 @@ local function dcgan28(penalties)
   end
 end
 
+-- Bytes of D's and of G's gradients, of networks for latents of a size and examples of a shape.
+local function gradients(G, D, latent, shape)
+  G:build { 2, latent }
+  D:build { 2, table.unpack(shape) }
+  local bytes = {}
+  for i, network in ipairs { D, G } do
+    bytes[i] = 0
+    for _, p in ipairs(network:parameters()) do bytes[i] = bytes[i] + 4 * p:numel() end
+  end
+  return bytes
+end
+
 local workloads = {
   mlp_ring = { gflop = mlp_gflop, make = function(o)
     local G, D = networks.mlp_ring(o.width or 128)
     return training {
       G = G, D = D, latent = 2, batch = o.batch or 512, data = gan.data.open "ring", loss = gan.loss.hinge {},
     }
+  end, gradients = function()
+    local G, D = networks.mlp_ring(128)
+    return gradients(G, D, 2, { 2 })
   end },
 
-  dcgan28 = { gflop = dcgan28_gflop(0), make = dcgan28 {} },
+  dcgan28 = { gflop = dcgan28_gflop(0), make = dcgan28 {}, gradients = function()
+    local G, D = networks.dcgan28(64, 28, false)
+    return gradients(G, D, 64, { 28, 28, 1 })
+  end },
   dcgan28_r1 = { gflop = dcgan28_gflop(3), make = dcgan28 { gan.penalty.r1 { weight = 10 } } },
   dcgan28_gp = { gflop = dcgan28_gflop(4), make = dcgan28 { gan.penalty.gradient_penalty { weight = 10 } } },
 
@@ -193,6 +212,9 @@ local workloads = {
       G = G, D = D, latent = 100, batch = o.batch or 64, data = pictures(64, 3), loss = gan.loss.nonsaturating {},
       reuse = true,
     }
+  end, gradients = function()
+    local G, D = networks.dcgan64(64)
+    return gradients(G, D, 100, { 64, 64, 3 })
   end },
 
   sngan32 = { gflop = sngan32_gflop, make = function(o)

@@ -282,8 +282,14 @@ return function(core)
   -- ---- Normalisation, resampling ----
 
   samples("channel_moments", { { {4, 3} }, { {2, 2, 2, 2} }, { {1, 2} } }, core.channel_moments, true)
+  samples("all_channel_moments", { { {4, 3} }, { {2, 2, 2, 2} }, { {1, 2} } }, core.all_channel_moments, true)
   samples("batch_norm", { { {4, 3}, {3}, {3} }, { {2, 2, 3, 2}, {2}, {2} }, { {3, 1}, {1}, {1} },
     { {1, 2}, {2}, {2} } }, function(x, gamma, beta) return core.batch_norm(x, gamma, beta) end)
+  sample("batch_norm", { {2, 2, 3, 2}, {2}, {2} }, function(x, gamma, beta)
+    return core.batch_norm(x, gamma, beta, core.all_channel_moments(x)) -- of one rank here; spec/ranks has more
+  end)
+  samples("all_sum", { { {2, 3} }, { {} } }, core.all_sum)
+  samples("spread", { { {2, 3} }, { {} } }, core.spread)
   sample("batch_norm", { {2, 2, 2, 2}, {2}, {2} }, function(x, gamma, beta)
     return core.batch_norm(x, gamma, beta, core.channel_moments(x), 1e-3)
   end)

@@ -64,6 +64,18 @@ local function read(self, first, n)
   return examples, labels
 end
 
+-- The examples from number `first` of the n that begin at `start`: of endless ones all are drawn.
+local function read_part(self, start, n, first, count)
+  if self.count == math.huge then
+    local examples, labels = self.draw(start, n)
+    return examples:narrow(1, first + 1, count), labels and labels:narrow(1, first + 1, count)
+  end
+  local order = self.places or places
+  local examples, labels = self.read(order(self, start + first, count))
+  if self.prefetch then self.prefetch(order(self, start + n + first, count)) end
+  return examples, labels
+end
+
 --- The next n examples and their labels (nil where there are none), or batch k (from 1) of the endless order, which
 --- leaves the place of the next one as it was.
 ---@param n integer
@@ -80,6 +92,19 @@ function Source:batch(n, k)
   local first = k and (k - 1) * n or self.position
   local images, labels = core.no_grad(read, self, first, n)
   if not k then self.position = first + n end
+  return images, labels
+end
+
+--- Of the next n examples those from number `first` (from 0) on, `count` of them, and their labels; what comes next is
+--- behind all n. So each of several readers that go on alike takes its own part of a batch.
+---@param n integer
+---@param first integer
+---@param count integer
+---@return any images count x shape
+---@return any labels
+function Source:part(n, first, count)
+  local images, labels = core.no_grad(read_part, self, self.position, n, first, count)
+  self.position = self.position + n
   return images, labels
 end
 

@@ -26,7 +26,7 @@ local function labels_of(self, x, labels)
 end
 
 --- Batch normalisation whose weight and bias are the class's (Dumoulin 2017), from 1 and 0: N x ... x C.
--- Options: classes; momentum = 0.1, eps = 1e-5 as batch_norm's.
+-- Options: classes; momentum = 0.1, eps = 1e-5, sync = false as batch_norm's.
 layers.conditional_batch_norm = module.define_plain("conditional_batch_norm", {
   labels = true,
   own_start = true,
@@ -34,11 +34,12 @@ layers.conditional_batch_norm = module.define_plain("conditional_batch_norm", {
     classes = classes,
     momentum = { type = "number", min = 0, max = 1, default = 0.1 },
     eps = { type = "number", above = 0, default = 1e-5 },
+    sync = { type = "boolean", default = false },
   },
 
   setup = function(self)
     local o = self.options
-    self:child("norm", batch_norm { momentum = o.momentum, eps = o.eps, affine = false }, "")
+    self:child("norm", batch_norm { momentum = o.momentum, eps = o.eps, affine = false, sync = o.sync }, "")
   end,
 
   build = function(self, shape)

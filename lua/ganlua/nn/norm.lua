@@ -3,6 +3,7 @@
 local core = require "ganlua.core"
 local check = require "ganlua.check"
 local join = require "ganlua.nn.join"
+local share = require "ganlua.ranks.share"
 local define = require("ganlua.nn.module").define_plain
 
 local layers = {}
@@ -14,12 +15,15 @@ end
 
 --- Batch normalisation by channel, the last dimension (Ioffe & Szegedy 2015).
 -- Training: the batch's own moments, and running averages of them (the variance divided by n - 1, as PyTorch's);
--- eval: the running averages. Options: momentum = 0.1, eps = 1e-5, affine = true (trained weight and bias).
+-- eval: the running averages. Options: momentum = 0.1, eps = 1e-5, affine = true (trained weight and bias), sync =
+-- false. With sync a game's moves under mpirun use the moments of the whole batch, as one process does, at the price of
+-- an exchange in each pass; else each rank uses those of its own rows, and running averages are the ranks' means.
 layers.batch_norm = define("batch_norm", {
   options = {
     momentum = { type = "number", min = 0, max = 1, default = 0.1 },
     eps = { type = "number", above = 0, default = 1e-5 },
     affine = { type = "boolean", default = true },
+    sync = { type = "boolean", default = false },
   },
 
   build = function(self, shape)
@@ -51,10 +55,12 @@ layers.batch_norm = define("batch_norm", {
       return join.finish(x * scale, shift - self.running_mean * scale, joint)
     end
     local n = x:numel() // channels
-    if n < 2 then
+    local together = o.sync and share.is_on()
+    if n < 2 and not together then
       self:fail("wanted more than one value per channel in training, got %s", check.shape_text(shape))
     end
-    local moments = core.channel_moments(x)
+    local moments = together and core.all_channel_moments(x) or core.channel_moments(x)
+    if together then n = moments[3][1]:item() end
     local y = core.batch_norm(x, scale, shift, moments, o.eps, joint and joint.slope)
     self.running_mean = core.no_grad(blend, self.running_mean, moments[1], o.momentum)
     self.running_var = core.no_grad(blend, self.running_var, moments[2] * (n / (n - 1)), o.momentum)

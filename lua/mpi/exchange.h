@@ -1,0 +1,90 @@
+/* exchange.h - one process's end of what the ranks do together over MPI. Internal to ganlua_mpi.so.
+ *
+ * Invariants:
+ * 1. MPI is called by one thread at a time, which holds the lock: the program's own while it waits for an exchange, else
+ *    a helper thread, which looks in now and then. So sums travel while the program computes.
+ * 2. All ranks begin the same jobs in the same order. Each step of a job has a communicator of its own, on which it is
+ *    begun in that order too.
+ * 3. What travels is copied: a program that fails half-way leaves nothing that MPI still reads or writes. */
+#ifndef GANLUA_EXCHANGE_H
+#define GANLUA_EXCHANGE_H
+
+#include <mpi.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "part.h"
+
+/* Numbers that travel together in a sum. */
+enum { BUCKET = 1 << 18 };
+
+enum job_kind { GATHER, BROADCAST, SUM };
+
+/* Something that the ranks do together. */
+typedef struct job {
+    enum job_kind kind;
+    int step; /* of a sum: 0 pieces travel to their owners, 1 their sums travel back */
+    bool begun;
+    _Atomic bool done;
+    MPI_Request request;
+    double since;
+
+    char *own, *all; /* gather: what this rank brings, and room for all; broadcast: all */
+    int bytes;
+
+    float *numbers, *pieces; /* sum: both have room for `size` blocks */
+    int64_t count, block;
+    int64_t taken; /* numbers that were handed out again */
+
+    struct job *next;      /* in the line of those that are not done */
+    struct job *list_next; /* in the sum's list, or among the spare */
+} job;
+
+/* What is known of the others' lives (watch.c). */
+typedef struct watch {
+    MPI_Comm comm;
+    MPI_Request beat_out, beat_in, gone_in;
+    char beat;
+    double looked, sent, heard, patience;
+    int gone; /* a rank that has ended, or -1 */
+} watch;
+
+typedef struct part {
+    int rank, size;
+    char (*hosts)[MPI_MAX_PROCESSOR_NAME]; /* by rank */
+    MPI_Comm bytes, pieces, sums;          /* for gathers and broadcasts; for the two steps of a sum */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_t helper;
+    bool ends;                     /* the helper is to */
+    job *first;                    /* that is not done; the others behind it */
+    int open;                      /* how many */
+    job *list, *list_last, *spare; /* of the sum that is added to; buckets to be used again */
+    watch watch;
+} part;
+
+double part_clock(void);
+
+/* ---- exchange.c ---- */
+
+/* Does what can be done now: begins jobs, sees which steps are through, looks after the others. Under the lock. */
+void part_drive(part *p);
+/* Puts a job in line; it may be begun at once. */
+void part_submit(part *p, job *j);
+/* Waits until a job is done. */
+void part_wait(part *p, job *j);
+/* The helper thread, until p->ends. */
+void *part_help(void *argument);
+
+/* ---- watch.c ---- */
+
+bool watch_open(part *p);
+/* Tells the next rank that this one lives, and hears of the one before. Ends all ranks where that has been silent for too
+ * long, or has ended while others wait for it. */
+void watch_look(part *p, double now);
+/* Tells the others that this rank is about to end, and waits for them to say the same. */
+void watch_close(part *p);
+/* Ends all ranks with a message. */
+_Noreturn void watch_abort(part *p, int code, const char *message);
+
+#endif

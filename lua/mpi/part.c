@@ -1,0 +1,267 @@
+/* part.c - gan_ranks over MPI. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exchange.h"
+
+/* ---- Gathers and broadcasts ---- */
+
+/* Bytes of one message, at most. */
+static const size_t MOST = (size_t)1 << 28;
+
+/* Runs a job of this rank's `own` bytes and `all` of them, to its end. */
+static void run(part *p, enum job_kind kind, const char *own, char *all, size_t bytes)
+{
+    job j = {.kind = kind, .own = (char *)own, .all = all, .bytes = (int)bytes, .request = MPI_REQUEST_NULL};
+    part_submit(p, &j);
+    part_wait(p, &j);
+}
+
+static bool gather(void *user, const void *own, void *all, size_t bytes)
+{
+    part *p = user;
+    if (bytes <= MOST) {
+        run(p, GATHER, own, all, bytes);
+        return true;
+    }
+    char *piece = malloc(MOST * (size_t)p->size);
+    for (size_t from = 0; piece && from < bytes; from += MOST) {
+        size_t length = bytes - from < MOST ? bytes - from : MOST;
+        run(p, GATHER, (const char *)own + from, piece, length);
+        for (int rank = 0; rank < p->size; rank++)
+            memcpy((char *)all + (size_t)rank * bytes + from, piece + (size_t)rank * length, length);
+    }
+    free(piece);
+    return piece != NULL;
+}
+
+static bool broadcast(void *user, void *bytes, size_t count)
+{
+    for (size_t from = 0; from < count; from += MOST)
+        run(user, BROADCAST, NULL, (char *)bytes + from, count - from < MOST ? count - from : MOST);
+    return true;
+}
+
+/* ---- Sums ---- */
+
+/* An empty bucket at the list's end; NULL without memory. */
+static job *add_bucket(part *p)
+{
+    job *j = p->spare;
+    if (j) {
+        p->spare = j->list_next;
+    } else {
+        size_t room = (size_t)(BUCKET + p->size) * sizeof(float);
+        j = calloc(1, sizeof *j);
+        if (j) {
+            j->numbers = malloc(room);
+            j->pieces = malloc(room);
+        }
+        if (!j || !j->numbers || !j->pieces) {
+            if (j) {
+                free(j->numbers);
+                free(j->pieces);
+            }
+            free(j);
+            return NULL;
+        }
+    }
+    j->count = j->taken = 0;
+    j->list_next = NULL;
+    *(p->list_last ? &p->list_last->list_next : &p->list) = j;
+    p->list_last = j;
+    return j;
+}
+
+/* The bucket is full, or the last: it travels. */
+static void send(part *p, job *j)
+{
+    j->kind = SUM;
+    j->step = 0;
+    j->begun = j->done = false;
+    j->request = MPI_REQUEST_NULL;
+    j->block = (j->count + p->size - 1) / p->size;
+    memset(j->numbers + j->count, 0, (size_t)(j->block * p->size - j->count) * sizeof *j->numbers);
+    part_submit(p, j);
+}
+
+static void reset(void *user)
+{
+    part *p = user;
+    for (job *j = p->list; j; j = p->list) { /* of a list that was never summed, some may be on their way */
+        p->list = j->list_next;
+        if (j->block)
+            part_wait(p, j);
+        j->block = 0;
+        j->list_next = p->spare;
+        p->spare = j;
+    }
+    p->list_last = NULL;
+}
+
+static bool add(void *user, const float *numbers, int64_t count)
+{
+    part *p = user;
+    while (count > 0) {
+        job *j = p->list_last && p->list_last->count < BUCKET ? p->list_last : add_bucket(p);
+        if (!j)
+            return false;
+        int64_t fits = BUCKET - j->count < count ? BUCKET - j->count : count;
+        memcpy(j->numbers + j->count, numbers, (size_t)fits * sizeof *numbers);
+        j->count += fits;
+        numbers += fits;
+        count -= fits;
+        if (j->count == BUCKET)
+            send(p, j);
+    }
+    return true;
+}
+
+static bool sum(void *user)
+{
+    part *p = user;
+    if (p->list_last && p->list_last->count < BUCKET)
+        send(p, p->list_last);
+    for (job *j = p->list; j; j = j->list_next)
+        part_wait(p, j);
+    return true;
+}
+
+static void take(void *user, float *to, int64_t count)
+{
+    part *p = user;
+    while (count > 0 && p->list) {
+        job *j = p->list;
+        int64_t left = j->count - j->taken < count ? j->count - j->taken : count;
+        memcpy(to, j->numbers + j->taken, (size_t)left * sizeof *to);
+        j->taken += left;
+        to += left;
+        count -= left;
+        if (j->taken == j->count) { /* nothing of it is wanted any more */
+            p->list = j->list_next;
+            if (!p->list)
+                p->list_last = NULL;
+            j->block = 0;
+            j->list_next = p->spare;
+            p->spare = j;
+        }
+    }
+}
+
+/* ---- Beginning and end ---- */
+
+static void free_buckets(part *p)
+{
+    reset(p);
+    for (job *j = p->spare; j; j = p->spare) {
+        p->spare = j->list_next;
+        free(j->numbers);
+        free(j->pieces);
+        free(j);
+    }
+}
+
+static void free_part(part *p)
+{
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->wake);
+    free(p->hosts);
+    free(p);
+}
+
+static void leave(void *user)
+{
+    part *p = user;
+    free_buckets(p);
+    watch_close(p);
+    pthread_mutex_lock(&p->lock);
+    p->ends = true;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->helper, NULL);
+    MPI_Cancel(&p->watch.beat_in);
+    MPI_Request_free(&p->watch.beat_in);
+    MPI_Finalize();
+    free_part(p);
+}
+
+static void end_all(void *user, int code)
+{
+    part *p = user;
+    pthread_mutex_lock(&p->lock);
+    watch_abort(p, code, "");
+}
+
+/* Names of all ranks' hosts, and communicators. */
+static bool get_acquainted(part *p)
+{
+    char own[MPI_MAX_PROCESSOR_NAME] = "";
+    int length;
+    MPI_Get_processor_name(own, &length);
+    p->hosts = calloc((size_t)p->size, sizeof *p->hosts);
+    return p->hosts &&
+           MPI_Allgather(own, sizeof own, MPI_BYTE, p->hosts, sizeof own, MPI_BYTE, MPI_COMM_WORLD) == MPI_SUCCESS &&
+           MPI_Comm_dup(MPI_COMM_WORLD, &p->bytes) == MPI_SUCCESS &&
+           MPI_Comm_dup(MPI_COMM_WORLD, &p->pieces) == MPI_SUCCESS &&
+           MPI_Comm_dup(MPI_COMM_WORLD, &p->sums) == MPI_SUCCESS && watch_open(p);
+}
+
+/* Starts the helper, in which no signals come. */
+static bool start_helper(part *p)
+{
+    pthread_condattr_t monotonic;
+    sigset_t all, before;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool started = pthread_create(&p->helper, NULL, part_help, p) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+__attribute__((visibility("default"))) part_open ganlua_part_open;
+
+bool ganlua_part_open(gan_ranks *ranks, char why[PART_WHY])
+{
+    int begun = 0, level = 0;
+    MPI_Initialized(&begun);
+    if (begun) {
+        snprintf(why, PART_WHY, "MPI has begun in this process before");
+        return false;
+    }
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level) != MPI_SUCCESS || level < MPI_THREAD_SERIALIZED) {
+        snprintf(why, PART_WHY, "this MPI library cannot be called by several threads");
+        return false;
+    }
+    part *p = calloc(1, sizeof *p);
+    if (!p) {
+        snprintf(why, PART_WHY, "there is not enough memory");
+        return false;
+    }
+    MPI_Comm_rank(MPI_COMM_WORLD, &p->rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &p->size);
+    if (!get_acquainted(p) || !start_helper(p)) {
+        snprintf(why, PART_WHY, "there is not enough memory");
+        return false;
+    }
+    *ranks = (gan_ranks){
+        .rank = p->rank,
+        .size = p->size,
+        .user = p,
+        .gather = gather,
+        .broadcast = broadcast,
+        .reset = reset,
+        .add = add,
+        .sum = sum,
+        .take = take,
+        .end_all = end_all,
+        .close = leave,
+    };
+    return true;
+}
