@@ -241,7 +241,9 @@ function Run:after_move(kind, measured)
   local signal = ranks.any(core.interrupted())
   if not signal then return self.live and playing.look(self) end
   if signal == "INT" and core.talk and talking.talk(self) then return end
+  if core.take_interrupt then core.take_interrupt(signal) end
   self:stop()
+  ranks.wait() -- all end when rank 0 has saved
   self.interrupted = signal
   self.watchers:tell("ended", self, "interrupted")
   self.progress:say("stopped by %s in iteration %d%s", signal == "INT" and "Ctrl-C" or "SIGTERM",

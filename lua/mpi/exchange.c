@@ -134,6 +134,7 @@ void *part_help(void *argument)
 {
     part *p = argument;
     pthread_mutex_lock(&p->lock);
+    watch_beginning(p);
     while (!p->ends) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);

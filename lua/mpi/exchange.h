@@ -56,7 +56,7 @@ typedef struct part {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t helper;
-    bool ends;                     /* the helper is to */
+    bool begun, ends;              /* the ranks know each other; the helper is to end */
     job *first;                    /* that is not done; the others behind it */
     int open;                      /* how many */
     job *list, *list_last, *spare; /* of the sum that is added to; buckets to be used again */
@@ -84,6 +84,8 @@ bool watch_open(part *p);
 void watch_look(part *p, double now);
 /* Tells the others that this rank is about to end, and waits for them to say the same. */
 void watch_close(part *p);
+/* Waits until the ranks know each other, and ends this one with a message where that takes too long. Under the lock. */
+void watch_beginning(part *p);
 /* Ends all ranks with a message. */
 _Noreturn void watch_abort(part *p, int code, const char *message);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "exchange.h"
 
@@ -171,6 +172,9 @@ static void free_part(part *p)
     free(p);
 }
 
+/* Seconds that the end may take when all ranks have come to it. */
+enum { LONGEST_END = 8 };
+
 static void leave(void *user)
 {
     part *p = user;
@@ -183,7 +187,9 @@ static void leave(void *user)
     pthread_join(p->helper, NULL);
     MPI_Cancel(&p->watch.beat_in);
     MPI_Request_free(&p->watch.beat_in);
+    alarm(LONGEST_END); /* nobody watches any more */
     MPI_Finalize();
+    alarm(0);
     free_part(p);
 }
 
@@ -231,25 +237,25 @@ bool ganlua_part_open(gan_ranks *ranks, char why[PART_WHY])
 {
     int begun = 0, level = 0;
     MPI_Initialized(&begun);
-    if (begun) {
-        snprintf(why, PART_WHY, "MPI has begun in this process before");
+    part *p = begun ? NULL : calloc(1, sizeof *p);
+    if (begun || !p || !start_helper(p)) {
+        snprintf(why, PART_WHY, "%s", begun ? "MPI has begun in this process before" : "there is not enough memory");
         return false;
     }
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level) != MPI_SUCCESS || level < MPI_THREAD_SERIALIZED) {
         snprintf(why, PART_WHY, "this MPI library cannot be called by several threads");
         return false;
     }
-    part *p = calloc(1, sizeof *p);
-    if (!p) {
-        snprintf(why, PART_WHY, "there is not enough memory");
-        return false;
-    }
     MPI_Comm_rank(MPI_COMM_WORLD, &p->rank);
     MPI_Comm_size(MPI_COMM_WORLD, &p->size);
-    if (!get_acquainted(p) || !start_helper(p)) {
+    if (!get_acquainted(p)) {
         snprintf(why, PART_WHY, "there is not enough memory");
         return false;
     }
+    pthread_mutex_lock(&p->lock);
+    p->begun = true;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
     *ranks = (gan_ranks){
         .rank = p->rank,
         .size = p->size,

@@ -10,10 +10,30 @@
 
 #include "exchange.h"
 
-/* Seconds: between two beats; of silence until a rank is given up, where GANLUA_PATIENCE says nothing; that a rank may
- * wait for others that have ended; that ending them all may take. */
+/* Seconds: between two beats; of silence until a rank is given up, where GANLUA_PATIENCE says nothing (the beginning may
+ * take twice as long); that a rank may wait for others that have ended; that ending them all may take. */
 static const double BEAT = 0.5, PATIENCE = 5, GRACE = 2;
 enum { LAST_MOMENTS = 3 };
+
+static double patience(void)
+{
+    const char *text = getenv("GANLUA_PATIENCE");
+    return text && *text ? atof(text) : PATIENCE;
+}
+
+void watch_beginning(part *p)
+{
+    double until = part_clock() + 2 * patience();
+    while (!p->begun && !p->ends) {
+        struct timespec next = {.tv_sec = (time_t)part_clock() + 1};
+        pthread_cond_timedwait(&p->wake, &p->lock, &next);
+        if (!p->begun && !p->ends && patience() > 0 && part_clock() > until) {
+            fprintf(stderr, "ganlua: a rank waits for the others to begin, for %.0f seconds now: all ranks end\n",
+                    2 * patience());
+            _exit(EXIT_FAILURE);
+        }
+    }
+}
 
 enum { TAG_BEAT = 1, TAG_GONE = 2 };
 
@@ -30,8 +50,7 @@ static void listen_for_beat(part *p)
 bool watch_open(part *p)
 {
     watch *w = &p->watch;
-    const char *patience = getenv("GANLUA_PATIENCE");
-    w->patience = patience && *patience ? atof(patience) : PATIENCE;
+    w->patience = patience();
     w->gone = -1;
     w->looked = w->heard = part_clock();
     w->beat_out = MPI_REQUEST_NULL;
