@@ -242,7 +242,6 @@ static const char *not_for_ranks(const options *options, int argc)
 {
     return options->config.sandbox                              ? "--sandbox"
            : options->interactive                               ? "-i"
-           : options->sweep_count                               ? "--sweep"
            : options->script >= argc && !options->actions->kind ? "the REPL"
                                                                 : NULL;
 }

@@ -142,8 +142,10 @@ void *part_help(void *argument)
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&p->wake, &p->lock, &until);
-        part_drive(p);
+        if (!p->ends)
+            part_drive(p);
     }
+    watch_end(p);
     pthread_mutex_unlock(&p->lock);
     return NULL;
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "exchange.h"
 
@@ -172,9 +171,6 @@ static void free_part(part *p)
     free(p);
 }
 
-/* Seconds that the end may take when all ranks have come to it. */
-enum { LONGEST_END = 8 };
-
 static void leave(void *user)
 {
     part *p = user;
@@ -183,13 +179,15 @@ static void leave(void *user)
     pthread_mutex_lock(&p->lock);
     p->ends = true;
     pthread_cond_signal(&p->wake);
-    pthread_mutex_unlock(&p->lock);
-    pthread_join(p->helper, NULL);
     MPI_Cancel(&p->watch.beat_in);
     MPI_Request_free(&p->watch.beat_in);
-    alarm(LONGEST_END); /* nobody watches any more */
+    pthread_mutex_unlock(&p->lock);
     MPI_Finalize();
-    alarm(0);
+    pthread_mutex_lock(&p->lock);
+    p->ended = true;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->helper, NULL);
     free_part(p);
 }
 

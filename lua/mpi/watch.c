@@ -3,9 +3,10 @@
  * the system, or is cut off is not, and the rank behind it ends them all: what they compute together cannot go on.
  *
  * A rank that ends by itself says so to all; where others still wait for it then, they end too. */
-#include <signal.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "exchange.h"
@@ -21,18 +22,33 @@ static double patience(void)
     return text && *text ? atof(text) : PATIENCE;
 }
 
+/* Waits until *done, twice as long as patience lasts; whether that was enough. Naps are counted, not the clock: a process
+ * that was stopped meanwhile has waited for one. */
+static bool wait_for(part *p, const bool *done)
+{
+    double naps = 0, most = patience() > 0 ? 2 * patience() : HUGE_VAL;
+    while (!*done && naps++ < most) {
+        struct timespec next;
+        clock_gettime(CLOCK_MONOTONIC, &next);
+        next.tv_sec++;
+        pthread_cond_timedwait(&p->wake, &p->lock, &next);
+    }
+    return *done;
+}
+
 void watch_beginning(part *p)
 {
-    double until = part_clock() + 2 * patience();
-    while (!p->begun && !p->ends) {
-        struct timespec next = {.tv_sec = (time_t)part_clock() + 1};
-        pthread_cond_timedwait(&p->wake, &p->lock, &next);
-        if (!p->begun && !p->ends && patience() > 0 && part_clock() > until) {
-            fprintf(stderr, "ganlua: a rank waits for the others to begin, for %.0f seconds now: all ranks end\n",
-                    2 * patience());
-            _exit(EXIT_FAILURE);
-        }
-    }
+    if (wait_for(p, &p->begun))
+        return;
+    fprintf(stderr, "ganlua: a rank waits for the others to begin, for %.0f seconds now: all ranks end\n",
+            2 * patience());
+    _exit(EXIT_FAILURE);
+}
+
+void watch_end(part *p)
+{
+    if (!wait_for(p, &p->ended))
+        _exit(EXIT_SUCCESS); /* nothing is left to do but to leave */
 }
 
 enum { TAG_BEAT = 1, TAG_GONE = 2 };

@@ -77,8 +77,9 @@ end
 ---@param count integer
 ---@param seed integer
 ---@param short? { iterations: integer, patience: number } runs of so many, ranks that wait so many seconds: 150, 5
+---@param tell? function told of each
 ---@return { seconds: number, signal: string, ranks: integer }[] ends
-function faults.run(count, seed, short)
+function faults.run(count, seed, short, tell)
   if short then iterations, patience = short.iterations, short.patience end
   math.randomseed(seed)
   local root, ends, wanted, tries = shell.folder(), {}, {}, 0
@@ -95,6 +96,7 @@ function faults.run(count, seed, short)
       assert(found[name] == text, ("%s differs after %s on %d ranks"):format(name, fine.signal, ranks))
     end
     shell.remove(out)
+    if fine and tell then tell(fine) end
   end
   shell.remove(root)
   return ends
@@ -104,10 +106,11 @@ if arg and arg[0] and arg[0]:find "faults%.lua$" then -- as a program
   local missing = mpirun.missing()
   if missing then error(missing, 0) end
   local longest, by = 0, { KILL = 0, STOP = 0 }
-  for _, each in ipairs(faults.run(math.tointeger(arg[1]) or 50, math.tointeger(arg[2]) or 1)) do
+  io.stdout:setvbuf "line"
+  faults.run(math.tointeger(arg[1]) or 50, math.tointeger(arg[2]) or 1, nil, function(each)
     print(("%s, %d ranks: ended after %.1f s"):format(each.signal, each.ranks, each.seconds))
     longest, by[each.signal] = math.max(longest, each.seconds), by[each.signal] + 1
-  end
+  end)
   print(("%d ranks killed, %d stopped: all ended within %.1f s, and went on"):format(by.KILL, by.STOP, longest))
   if longest > 10 then error("that is longer than 10 seconds", 0) end
 end
