@@ -96,6 +96,14 @@ static int hold_interrupt(lua_State *L)
     return lua_error(L);
 }
 
+/* core.take_interrupt(name): another rank was sent this signal, and all end by it. */
+static int take_interrupt(lua_State *L)
+{
+    if (signal_number == 0)
+        on_signal(strcmp(luaL_checkstring(L, 1), "INT") == 0 ? SIGINT : SIGTERM);
+    return 0;
+}
+
 /* core.at_kill(text): what undoes what the terminal was told; "" where nothing is left to undo. At most 31 bytes. */
 static int at_kill(lua_State *L)
 {
@@ -114,7 +122,9 @@ static void report(const char *message)
 {
     fflush(stdout);
     ganlua_start start = ganlua_started();
-    if (start.rank > 0) { /* an error that all ranks have is told once: rank 0 ends the others */
+    if (start.rank > 0) { /* what all ranks have to say is said once: rank 0 ends the others by an error */
+        if (ended_by_trainer)
+            return;
         usleep(RANK_0_FIRST);
         fprintf(stderr, "ganlua: rank %d: %s\n", start.rank, message);
         return;
@@ -244,7 +254,6 @@ static const char *not_for_ranks(const options *options, int argc)
 {
     return options->config.sandbox                              ? "--sandbox"
            : options->interactive                               ? "-i"
-           : options->sweep_count                               ? "--sweep"
            : options->script >= argc && !options->actions->kind ? "the REPL"
                                                                 : NULL;
 }
@@ -403,6 +412,8 @@ static int open_ganlua(lua_State *L)
     if (lua_getfield(L, -1, "ganlua.core") == LUA_TTABLE) {
         lua_pushcfunction(L, hold_interrupt);
         lua_setfield(L, -2, "hold_interrupt");
+        lua_pushcfunction(L, take_interrupt);
+        lua_setfield(L, -2, "take_interrupt");
         lua_pushcfunction(L, at_kill);
         lua_setfield(L, -2, "at_kill");
         if (may_talk) {

@@ -40,7 +40,8 @@ const char OPTIONS_HELP[] =
     "  --set NAME=VALUE  what gan.setting(NAME, default) returns\n"
     "  --sweep NAME=A,B  run the script for each of these values, or NAME=1..5; more than one\n"
     "                    --sweep: for every combination, --set workers=2 of them side by side\n"
-    "Without a script: the REPL at a terminal, else stdin is the script.\n";
+    "Without a script: the REPL at a terminal, else stdin is the script.\n"
+    "mpirun -n 4 ganlua script: four processes train together, the first one writes.\n";
 
 static const char *const NAMES[] = {
     "-e",        "-i",        "-l",        "-v",          "-E",          "-W",       "-h",

@@ -33,9 +33,28 @@ static char **check_arguments(lua_State *L, int index)
     return arguments;
 }
 
+/* The environment of a process that is none of mpirun's, though this one may be; in a userdata left on the stack. */
+static char **own_environment(lua_State *L)
+{
+    static const char *const theirs[] = {"OMPI_", "PMIX_", "PMI_", "MPI_LOCAL"};
+    size_t count = 0, kept = 0;
+    while (environ[count])
+        count++;
+    char **variables = lua_newuserdatauv(L, (count + 1) * sizeof *variables, 0);
+    for (size_t i = 0; i < count; i++) {
+        bool is_own = true;
+        for (size_t k = 0; k < sizeof theirs / sizeof *theirs; k++)
+            is_own = is_own && strncmp(environ[i], theirs[k], strlen(theirs[k])) != 0;
+        if (is_own)
+            variables[kept++] = environ[i];
+    }
+    variables[kept] = NULL;
+    return variables;
+}
+
 /* Spawns with nothing to read, both outputs going to the open file, and in a group of its own: Ctrl-C is for the process
  * that started it, which then ends it as it sees fit. */
-static int spawn_into(pid_t *process, char **arguments, int output)
+static int spawn_into(pid_t *process, char **arguments, char **variables, int output)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -54,7 +73,7 @@ static int spawn_into(pid_t *process, char **arguments, int output)
     if (!problem)
         problem = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
     if (!problem)
-        problem = posix_spawnp(process, arguments[0], &actions, &attributes, arguments, environ);
+        problem = posix_spawnp(process, arguments[0], &actions, &attributes, arguments, variables);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return problem;
@@ -65,7 +84,7 @@ static int spawn_into(pid_t *process, char **arguments, int output)
 static int spawn(lua_State *L)
 {
     const char *path = ganlua_check_string(L, 2, "spawn", "path", NULL);
-    char **arguments = check_arguments(L, 1);
+    char **arguments = check_arguments(L, 1), **variables = own_environment(L);
     int output = gan_path_open(ganlua_context(L), path, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (output < 0)
         ganlua_error_at_user(L, "spawn: cannot write %s: %s", path, gan_file_reason(ganlua_context(L), errno));
@@ -75,7 +94,7 @@ static int spawn(lua_State *L)
         return 1;
     }
     pid_t process = 0;
-    int problem = ftruncate(output, 0) == 0 ? spawn_into(&process, arguments, output) : errno;
+    int problem = ftruncate(output, 0) == 0 ? spawn_into(&process, arguments, variables, output) : errno;
     close(output);
     if (problem)
         ganlua_error_at_user(L, "spawn: cannot start %s: %s", arguments[0], strerror(problem));

@@ -104,7 +104,7 @@ end
 
 --- Waits until every rank has come here.
 function dist.barrier()
-  ranks.gather(true)
+  ranks.wait()
 end
 
 return check.closed("gan.dist", dist)

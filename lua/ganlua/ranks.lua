@@ -69,6 +69,9 @@ function ranks.any(value)
   return value
 end
 
+--- Waits until every rank has come here.
+function ranks.wait() ranks.gather(true) end
+
 --- Raises on all ranks where not all have the same; `what` is what it is: "train: the networks".
 ---@param what string
 ---@param value any plain

@@ -11,6 +11,7 @@
 --    runs that script, which reads its settings by gan.setting; seed is --seed. The shell's `ganlua --sweep` is that.
 -- 2. What a process does is its own: one that crashes is a gap in the table.
 -- 3. A sweep that was cut off goes on where the script is the same: what has finished is not run again.
+-- 4. With workers = "mpi" under mpirun, each rank runs one combination at a time, on its host: see over_ranks.lua.
 
 local axis = require "ganlua.sweep.axis"
 local check = require "ganlua.check"
@@ -29,7 +30,10 @@ local rows = {
     wanted = "gan.train's options, or a function that makes them",
   },
   script = { type = "string" },
-  workers = { type = "integer", min = 1 },
+  workers = {
+    is = function(value) return value == "mpi" or math.type(value) == "integer" and value > 0 end,
+    wanted = 'a positive integer, or "mpi"',
+  },
   metric = {
     is = function(value)
       if type(value) == "string" then return true end
@@ -157,13 +161,15 @@ local calls, folders = 0, {}
 --- Runs every combination, shows the table, writes it (table.txt, table.csv, table.json, curves.png) into the sweep's
 --- folder, and returns it: rows, one for each combination of settings but the seed, of {labels =, runs =, failed =,
 --- results = {NAME = {mean =, sd =, se =, min =, max =, values =}}, curves = {METRIC = {x =, y =}}}.
----@param options table base or script; workers, metric (a name or a list), name, resume; and settings, each a list of
---- its values
+---@param options table base or script; workers (how many side by side, or "mpi": one on each rank of mpirun), metric (a
+--- name or a list), name, resume; and settings, each a list of its values
 ---@return { folder: string, rows: table[], metrics: string[] }
 function sweep.sweep(options)
   if not core.spawn then check.fail("sweep: the sandbox starts no other programs") end
-  if ranks.many() then check.fail("sweep: starts processes of its own: without mpirun") end
   local plain, axes = understood(options)
+  if ranks.many() and plain.workers ~= "mpi" then
+    check.fail("sweep: wanted workers = \"mpi\", which hands combinations to the %d ranks of mpirun", ranks.size)
+  end
   local all = axis.combinations(axes)
   local settings, set = settings_of()
   calls = calls + 1
@@ -175,7 +181,7 @@ function sweep.sweep(options)
     return read_json(folders[calls] .. "/table.json")
   end
 
-  local workers = math.min(plain.workers or core.threads(), #all)
+  local workers = math.min(math.tointeger(plain.workers) or core.threads(), #all)
   local script = plain.script
   if script and not core.exists(script) then check.fail("sweep: cannot open %s", script) end
   processes.command(script or "", { set = {}, out = "" }, 1) -- refuses before a folder is made
@@ -183,31 +189,32 @@ function sweep.sweep(options)
   if not plain.name and not script and calls > 1 then name = ("%s%d"):format(name, calls) end
   local self = processes.new {
     number = calls, before = table.move(folders, 1, #folders, 1, {}), script = script,
-    workers = workers, threads = settings.threads or math.max(1, core.threads() // workers),
+    workers = workers,
+    threads = settings.threads or ranks.many() and core.threads() or math.max(1, core.threads() // workers),
     set = set, seed = settings.seed, axes = axes, tasks = all, unasked = {},
   }
   self.metrics = type(plain.metric) == "string" and { plain.metric } or plain.metric
-  self.folder = choose_folder(plain, {
+  self.folder = ranks.from_first(ranks.rank == 0 and choose_folder(plain, {
     script = script or _G.arg[0], text = core.read_file(script or _G.arg[0]), set = set,
     arguments = table.concat(_G.arg, " "),
-  }, name)
+  }, name))
   folders[calls] = self.folder
   for _, task in ipairs(all) do
     task.folder = self.folder .. "/" .. folder_name(task.key)
-    if read_json(task.folder .. "/finished.json") then
+    if ranks.from_first(read_json(task.folder .. "/finished.json") ~= nil) then
       task.status, self.found = "finished", (self.found or 0) + 1
       task.result, task.series = report.read(task.folder)
     end
   end
-  if self.found then
+  if self.found and ranks.rank == 0 then
     progress.write(("%s: %d of %d runs have finished before, and are not run again\n"):format(self.folder,
       self.found, #all))
   end
 
   local interrupted = self:play()
-  local result = sweep_table.conclude(self)
-  tell_unasked(self, settings)
-  if interrupted then
+  local result = ranks.from_first(ranks.rank == 0 and sweep_table.conclude(self))
+  if ranks.rank == 0 then tell_unasked(self, settings) end
+  if interrupted and ranks.rank == 0 then
     progress.write(("sweep stopped: run it again to go on, finished runs stay in %s\n"):format(self.folder))
   end
   -- A script ends here, if it was interrupted; in the REPL:
@@ -225,7 +232,8 @@ end
 ---@return string? problem
 function sweep.shell(script, specs)
   local _, set = settings_of()
-  local options = { script = script, workers = tonumber(set.workers) or set.workers, metric = set.metric }
+  local workers = set.workers == "mpi" and "mpi" or tonumber(set.workers) or set.workers
+  local options = { script = script, workers = workers, metric = set.metric }
   set.workers, set.metric = nil, nil -- so much for them
   for _, text in ipairs(specs) do
     local name, values = text:match "^([^=]+)=(.*)$"

@@ -134,6 +134,7 @@ void *part_help(void *argument)
 {
     part *p = argument;
     pthread_mutex_lock(&p->lock);
+    watch_beginning(p);
     while (!p->ends) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -141,8 +142,10 @@ void *part_help(void *argument)
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&p->wake, &p->lock, &until);
-        part_drive(p);
+        if (!p->ends)
+            part_drive(p);
     }
+    watch_end(p);
     pthread_mutex_unlock(&p->lock);
     return NULL;
 }

@@ -56,7 +56,7 @@ typedef struct part {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t helper;
-    bool ends;                     /* the helper is to */
+    bool begun, ends, ended;       /* they know each other; nothing is left to do; MPI has ended */
     job *first;                    /* that is not done; the others behind it */
     int open;                      /* how many */
     job *list, *list_last, *spare; /* of the sum that is added to; buckets to be used again */
@@ -73,7 +73,7 @@ void part_drive(part *p);
 void part_submit(part *p, job *j);
 /* Waits until a job is done. */
 void part_wait(part *p, job *j);
-/* The helper thread, until p->ends. */
+/* The helper thread, from the beginning of MPI to its end. */
 void *part_help(void *argument);
 
 /* ---- watch.c ---- */
@@ -84,6 +84,10 @@ bool watch_open(part *p);
 void watch_look(part *p, double now);
 /* Tells the others that this rank is about to end, and waits for them to say the same. */
 void watch_close(part *p);
+/* Waits until the ranks know each other, and ends this one with a message where that takes too long. Under the lock. */
+void watch_beginning(part *p);
+/* Waits until MPI has ended, and ends this process where that takes too long. Under the lock. */
+void watch_end(part *p);
 /* Ends all ranks with a message. */
 _Noreturn void watch_abort(part *p, int code, const char *message);
 

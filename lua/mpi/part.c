@@ -179,11 +179,15 @@ static void leave(void *user)
     pthread_mutex_lock(&p->lock);
     p->ends = true;
     pthread_cond_signal(&p->wake);
-    pthread_mutex_unlock(&p->lock);
-    pthread_join(p->helper, NULL);
     MPI_Cancel(&p->watch.beat_in);
     MPI_Request_free(&p->watch.beat_in);
+    pthread_mutex_unlock(&p->lock);
     MPI_Finalize();
+    pthread_mutex_lock(&p->lock);
+    p->ended = true;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->helper, NULL);
     free_part(p);
 }
 
@@ -231,25 +235,25 @@ bool ganlua_part_open(gan_ranks *ranks, char why[PART_WHY])
 {
     int begun = 0, level = 0;
     MPI_Initialized(&begun);
-    if (begun) {
-        snprintf(why, PART_WHY, "MPI has begun in this process before");
+    part *p = begun ? NULL : calloc(1, sizeof *p);
+    if (begun || !p || !start_helper(p)) {
+        snprintf(why, PART_WHY, "%s", begun ? "MPI has begun in this process before" : "there is not enough memory");
         return false;
     }
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level) != MPI_SUCCESS || level < MPI_THREAD_SERIALIZED) {
         snprintf(why, PART_WHY, "this MPI library cannot be called by several threads");
         return false;
     }
-    part *p = calloc(1, sizeof *p);
-    if (!p) {
-        snprintf(why, PART_WHY, "there is not enough memory");
-        return false;
-    }
     MPI_Comm_rank(MPI_COMM_WORLD, &p->rank);
     MPI_Comm_size(MPI_COMM_WORLD, &p->size);
-    if (!get_acquainted(p) || !start_helper(p)) {
+    if (!get_acquainted(p)) {
         snprintf(why, PART_WHY, "there is not enough memory");
         return false;
     }
+    pthread_mutex_lock(&p->lock);
+    p->begun = true;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
     *ranks = (gan_ranks){
         .rank = p->rank,
         .size = p->size,

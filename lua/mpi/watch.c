@@ -3,17 +3,53 @@
  * the system, or is cut off is not, and the rank behind it ends them all: what they compute together cannot go on.
  *
  * A rank that ends by itself says so to all; where others still wait for it then, they end too. */
-#include <signal.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "exchange.h"
 
-/* Seconds: between two beats; of silence until a rank is given up, where GANLUA_PATIENCE says nothing; that a rank may
- * wait for others that have ended; that ending them all may take. */
+/* Seconds: between two beats; of silence until a rank is given up, where GANLUA_PATIENCE says nothing (the beginning may
+ * take twice as long); that a rank may wait for others that have ended; that ending them all may take. */
 static const double BEAT = 0.5, PATIENCE = 5, GRACE = 2;
 enum { LAST_MOMENTS = 3 };
+
+static double patience(void)
+{
+    const char *text = getenv("GANLUA_PATIENCE");
+    return text && *text ? atof(text) : PATIENCE;
+}
+
+/* Waits until *done, twice as long as patience lasts; whether that was enough. Naps are counted, not the clock: a process
+ * that was stopped meanwhile has waited for one. */
+static bool wait_for(part *p, const bool *done)
+{
+    double naps = 0, most = patience() > 0 ? 2 * patience() : HUGE_VAL;
+    while (!*done && naps++ < most) {
+        struct timespec next;
+        clock_gettime(CLOCK_MONOTONIC, &next);
+        next.tv_sec++;
+        pthread_cond_timedwait(&p->wake, &p->lock, &next);
+    }
+    return *done;
+}
+
+void watch_beginning(part *p)
+{
+    if (wait_for(p, &p->begun))
+        return;
+    fprintf(stderr, "ganlua: a rank waits for the others to begin, for %.0f seconds now: all ranks end\n",
+            2 * patience());
+    _exit(EXIT_FAILURE);
+}
+
+void watch_end(part *p)
+{
+    if (!wait_for(p, &p->ended))
+        _exit(EXIT_SUCCESS); /* nothing is left to do but to leave */
+}
 
 enum { TAG_BEAT = 1, TAG_GONE = 2 };
 
@@ -30,8 +66,7 @@ static void listen_for_beat(part *p)
 bool watch_open(part *p)
 {
     watch *w = &p->watch;
-    const char *patience = getenv("GANLUA_PATIENCE");
-    w->patience = patience && *patience ? atof(patience) : PATIENCE;
+    w->patience = patience();
     w->gone = -1;
     w->looked = w->heard = part_clock();
     w->beat_out = MPI_REQUEST_NULL;

@@ -1,14 +1,15 @@
 -- Running ganlua on several ranks, for specs; they are pending where there is no mpirun, or no ganlua_mpi.so.
 
-local root = debug.getinfo(1, "S").source:match("^@(.*)spec/ranks/")
+local root = debug.getinfo(1, "S").source:match "^@(.*)spec/ranks/" or "../../"
 local shell = dofile(root .. "spec/cli/shell.lua")
 
-local mpirun = { shell = shell, games = root .. "spec/ranks/games.lua" }
-if mpirun.games:sub(1, 1) ~= "/" then
-  local pipe = assert(io.popen "pwd")
-  mpirun.games = pipe:read "l" .. "/" .. mpirun.games
-  pipe:close()
-end
+local mpirun = { shell = shell }
+
+-- The repository's folder, from the root of the file system.
+local pipe = assert(io.popen(("cd %s. && pwd"):format(root)))
+mpirun.root = pipe:read "l" .. "/"
+pipe:close()
+mpirun.games = mpirun.root .. "spec/ranks/games.lua"
 
 -- Open MPI's: more ranks than processors, as root too, and none bound to a processor.
 local words = { "mpirun", "--oversubscribe", "--allow-run-as-root", "--bind-to", "none" }

@@ -45,8 +45,9 @@ local function rows_of(packs, pac, parts, part)
   return rows, place(packs, ranks.rank, parts, part - 1) * pac + 1
 end
 
-local function check_size(name, packs, size, pac)
-  if packs >= ranks.size then return end
+-- Fails where a rank would have nothing to do: `each` is how many packs every rank has at least.
+local function check_size(name, each, size, pac)
+  if each > 0 then return end
   check.fail("train: %s = %d is not enough for %d ranks: each needs at least %d", name, size, ranks.size, pac)
 end
 
@@ -56,7 +57,7 @@ end
 ---@return ganlua.rows?
 function share.rows(batch, pac)
   if ranks.size == 1 then return nil end
-  check_size("batch", batch // pac, batch, pac)
+  check_size("batch", batch // pac // ranks.size, batch, pac)
   return (rows_of(batch // pac, pac, 1, 1))
 end
 
@@ -75,10 +76,10 @@ function share.parts(batch, micro_batch, pac)
     end
     return list
   end
-  local parts = -(-batch // micro_batch)
-  check_size("micro_batch", batch // pac // parts, micro_batch, pac)
+  local parts, packs = -(-batch // micro_batch), batch // pac
+  check_size("micro_batch", packs // ranks.size // parts, micro_batch, pac)
   for part = 1, parts do
-    local rows, first = rows_of(batch // pac, pac, parts, part)
+    local rows, first = rows_of(packs, pac, parts, part)
     list[part] = { first = first, count = rows.count, weight = rows.total / batch, rows = rows }
   end
   return list

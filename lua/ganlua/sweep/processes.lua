@@ -6,6 +6,8 @@
 local axis = require "ganlua.sweep.axis"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local over_ranks = require "ganlua.sweep.over_ranks"
+local ranks = require "ganlua.ranks"
 local report = require "ganlua.report"
 local sweep_table = require "ganlua.sweep_table"
 
@@ -111,6 +113,7 @@ end
 
 --- Runs what has not finished, so many at a time; true where a signal ended it.
 function Sweep:play()
+  if ranks.many() then return over_ranks(self, progress_of) end
   if core.hold_interrupt then core.hold_interrupt(true) end
   local shown <close> = sweep_table.progress(self)
   local running = {}

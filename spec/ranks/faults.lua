@@ -1,0 +1,118 @@
+-- Stops a rank of a run at a random instant, by kill -9 or by SIGSTOP, again and again: all ranks end, with a message.
+-- Half of the runs then go on with the same command, to the bytes of the run that nobody stopped; the others go on, to
+-- their end, on another number of ranks.
+--   ./dev faults              50 instants; each run must have ended within 10 seconds
+--   ./dev faults 10 7         10 instants, seed 7
+
+local folder = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
+local mpirun = dofile(folder .. "mpirun.lua")
+local shell = mpirun.shell
+
+local faults = {}
+
+-- Starts a run, and after some seconds sends a signal to one of its ranks, which it knows by a word in its environment.
+-- Prints the seconds from then to the run's end, and its exit code; nothing where it had ended before.
+local script = [[
+"$@" >"$OUT/said" 2>&1 & run=$!
+sleep "$AFTER"
+for process in /proc/[0-9]*; do
+  [ "$(cat $process/comm 2>/dev/null)" = ganlua ] || continue
+  told=$(tr '\0' '\n' <$process/environ 2>/dev/null)
+  case $told in *"GANLUA_FAULT=$OUT"*) ;; *) continue ;; esac
+  case $told in *"OMPI_COMM_WORLD_RANK=$RANK"*) ;; *) continue ;; esac
+  then=$(date +%s%N)
+  kill -$SIGNAL ${process#/proc/} && sent=1
+done
+wait $run; code=$?
+[ -z "$sent" ] || echo "$(($(date +%s%N) - then)) $code"
+]]
+
+-- What ends a run whose rank was stopped.
+local reasons = { "signal 9", "has not been heard of", "has ended", "waits for the others to begin" }
+
+local iterations, patience = 150, 5
+
+local function command(ranks, out)
+  local line = table.move(mpirun.words, 1, #mpirun.words, 1, {})
+  for _, word in ipairs { "-n", ranks, shell.ganlua, "--threads", "1", "--out", out,
+    "--set", "iterations=" .. iterations, mpirun.root .. "spec/soak/game.lua" } do line[#line + 1] = word end
+  return line
+end
+
+-- Runs to the end; returns the files of the run, times aside, by name.
+local function finish(ranks, out)
+  local result = shell.run(command(ranks, out), { timeout = 200 })
+  assert(result.code == 0, result.out .. result.err)
+  local found = {}
+  local pipe = io.popen(("cd %s/soak && find . -type f | sort"):format(shell.quote(out)))
+  for name in pipe:lines() do
+    found[name] = shell.read(out .. "/soak/" .. name):gsub('"seconds":[%d.]+', "")
+  end
+  pipe:close()
+  return found
+end
+
+-- A folder of this name.
+local function made(path)
+  os.execute("mkdir -p " .. shell.quote(path))
+  return path
+end
+
+-- A run that is stopped, and how it ended: nil where it was too quick.
+local function stopped(ranks, out)
+  local signal = ({ "KILL", "STOP" })[math.random(2)]
+  local result = shell.run({ "sh", "-c", script, "sh", table.unpack(command(ranks, out)) }, { timeout = 200, env = {
+    OUT = out, GANLUA_FAULT = out, RANK = math.random(0, ranks - 1), SIGNAL = signal,
+    AFTER = ("%.3f"):format(0.2 + iterations / 60 * math.random()), GANLUA_PATIENCE = patience,
+  } })
+  local time, code = result.out:match "^(%d+) (%d+)"
+  if not time then return nil end
+  local said, known = shell.read(out .. "/said"), false
+  for _, reason in ipairs(reasons) do known = known or said:find(reason, 1, true) end
+  assert(code ~= "0" and known, ("a run with a rank stopped by %s: exit code %s\n%s"):format(signal, code, said))
+  return { seconds = tonumber(time) / 1e9, signal = signal, ranks = ranks }
+end
+
+--- Stops a rank at so many instants. Raises where a run ends without a word, or goes on to other bytes.
+---@param count integer
+---@param seed integer
+---@param short? { iterations: integer, patience: number } runs of so many, ranks that wait so many seconds: 150, 5
+---@param tell? function told of each
+---@return { seconds: number, signal: string, ranks: integer }[] ends
+function faults.run(count, seed, short, tell)
+  if short then iterations, patience = short.iterations, short.patience end
+  math.randomseed(seed)
+  local root, ends, wanted, tries = shell.folder(), {}, {}, 0
+  while #ends < count do
+    tries = tries + 1
+    local ranks = math.random(2, 4)
+    local out = made(("%s/%d"):format(root, tries))
+    local other = tries % 2 == 0 and ranks % 3 + 2 or ranks
+    local fine = stopped(ranks, out)
+    ends[#ends + 1] = fine
+    wanted[ranks] = wanted[ranks] or finish(ranks, made(("%s/whole%d"):format(root, ranks)))
+    local found = fine and finish(other, out)
+    for name, text in pairs(found and other == ranks and wanted[ranks] or {}) do
+      assert(found[name] == text, ("%s differs after %s on %d ranks"):format(name, fine.signal, ranks))
+    end
+    shell.remove(out)
+    if fine and tell then tell(fine) end
+  end
+  shell.remove(root)
+  return ends
+end
+
+if arg and arg[0] and arg[0]:find "faults%.lua$" then -- as a program
+  local missing = mpirun.missing()
+  if missing then error(missing, 0) end
+  local longest, by = 0, { KILL = 0, STOP = 0 }
+  io.stdout:setvbuf "line"
+  faults.run(math.tointeger(arg[1]) or 50, math.tointeger(arg[2]) or 1, nil, function(each)
+    print(("%s, %d ranks: ended after %.1f s"):format(each.signal, each.ranks, each.seconds))
+    longest, by[each.signal] = math.max(longest, each.seconds), by[each.signal] + 1
+  end)
+  print(("%d ranks killed, %d stopped: all ended within %.1f s, and went on"):format(by.KILL, by.STOP, longest))
+  if longest > 10 then error("that is longer than 10 seconds", 0) end
+end
+
+return faults
