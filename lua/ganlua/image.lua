@@ -12,7 +12,7 @@ local image = {}
 -- What shows between and around the pictures of a grid: a dark grey, so that black pictures have an edge.
 local background = -0.6
 
---- Writes one picture, H x W, H x W x 1 or H x W x 3, as a PNG file.
+--- Writes one picture, H x W, H x W x 1 or H x W x 3, as a PNG file; a path that ends as another kind's is refused.
 ---@param t any
 ---@param path string
 function image.save(t, path)

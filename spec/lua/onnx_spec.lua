@@ -68,6 +68,21 @@ describe("gan.export.onnx", function()
     assert.is_near(whole:totable()[2][1], one:item(), 1e-3)
   end)
 
+  it("sees of the first layers what the network takes, where they tell", function()
+    local by_name = {}
+    for _, row in ipairs(networks) do by_name[row.name] = row end
+    for name, shape in pairs { ["StyleGAN2"] = { "batch", 6 }, ["generator"] = { "batch", 16 },
+      ["embedding"] = { "batch" }, ["conditional generator"] = { "batch", 7 } } do
+      gan.export.onnx(by_name[name].network, path)
+      assert.same(shape, reader.decode(core.read_file(path)).inputs[1].shape)
+    end
+    for _, name in ipairs { "embedding beside latents", "discriminator", "nothing" } do
+      local ok, message = pcall(gan.export.onnx, by_name[name].network, path)
+      assert.is_false(ok)
+      assert.matches("say what it takes, as in input = {64}: its first layer does not tell", message, 1, true)
+    end
+  end)
+
   it("puts batch normalisation that follows a product into its weights", function()
     for _, node in ipairs(exported(networks[1]).nodes) do assert.not_equal("Mul", node.operator) end
   end)

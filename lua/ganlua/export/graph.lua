@@ -64,10 +64,20 @@ function graph.is_shape(value)
   return true
 end
 
--- The shape of a sample that the first layer of m takes, where it tells: of an embedding it is one whole number.
+-- Layers that give what they are given in its shape.
+local keeps_shape = { pixel_norm = true, dropout = true, relu = true, leaky_relu = true, elu = true, gelu = true,
+  silu = true, tanh = true, sigmoid = true, softplus = true }
+
+-- The shape of a sample that m takes, where its first layers tell: of an embedding it is one whole number.
 local function first_input(m)
-  while m.kind ~= "linear" and m.kind ~= "embedding" and m.parts.children[1] do m = m[m.parts.children[1].key] end
-  return m.kind == "linear" and { m.weight:shape()[1] } or m.kind == "embedding" and {} or nil
+  if m.kind == "linear" then return { m.weight:shape()[1] } end
+  if m.kind == "embedding" then return {} end
+  if m.kind == "concat_embedding" then return nil end -- its embedding is of the labels
+  for _, child in ipairs(m.parts.children) do
+    local part = m[child.key]
+    local shape = first_input(part)
+    if shape or not keeps_shape[part.kind] then return shape end
+  end
 end
 
 -- Leaves out the steps that the output does not need.

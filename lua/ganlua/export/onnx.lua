@@ -49,8 +49,8 @@ end
 --- "output", and a batch of any size: latents N x 64, pictures N x C x H x W from -1 to 1, as other programs have them.
 --- A network that looks at labels has an input "labels" too, N whole numbers from 0; the input of one that begins with
 --- nn.embedding is such numbers itself. Its numbers agree with ganlua's within 1e-5. Options: input, the shape of one
---- sample as ganlua has it ({height, width, channels} for a picture), where the first layer is neither linear nor an
---- embedding; truncation, as run:sample takes it.
+--- sample as ganlua has it ({height, width, channels} for a picture), where the first layers do not tell; truncation,
+--- as run:sample takes it.
 ---@param module ganlua.module run.ema or run.generator, for example
 ---@param path string
 ---@param given? { input: integer[]?, truncation: number? }
