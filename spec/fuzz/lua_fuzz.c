@@ -5,6 +5,7 @@
  * 8; an input that runs for more than 50 million instructions is stopped, which is no finding. A state lives for many
  * inputs, and neither a tensor nor other memory may outlive it: leaks are looked for then, not after each input (libFuzzer
  * would do that, for Lua's memory is hardly ever what it was). */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,47 @@ static void *allocate(void *user, void *block, size_t before, size_t wanted)
     return made;
 }
 
+/* ---- Which lines were reached: for the report of dev fuzz, into the file that GANLUA_FUZZ_LINES names ---- */
+
+enum { MOST_FILES = 300, MOST_LINES = 1024 };
+
+static struct file {
+    char name[64];
+    bool reached[MOST_LINES];
+} * files;
+
+static void write_lines(void)
+{
+    FILE *out = fopen(getenv("GANLUA_FUZZ_LINES"), "w");
+    if (!out)
+        return;
+    for (struct file *file = files; file->name[0]; file++)
+        for (int line = 0; line < MOST_LINES; line++)
+            if (file->reached[line])
+                fprintf(out, "%s:%d\n", file->name, line);
+    fclose(out);
+}
+
+static void note_line(const char *source, int line)
+{
+    struct file *file = files;
+    while (file->name[0] && strncmp(file->name, source, sizeof file->name - 1) != 0)
+        file++;
+    if (file == files + MOST_FILES || line >= MOST_LINES)
+        return;
+    strncpy(file->name, source, sizeof file->name - 1);
+    file->reached[line] = true;
+}
+
+static void begin_noting(void)
+{
+    if (!getenv("GANLUA_FUZZ_LINES"))
+        return;
+    files = calloc(MOST_FILES + 1, sizeof *files);
+    if (!files || atexit(write_lines))
+        abort();
+}
+
 static void hook(lua_State *L, lua_Debug *at)
 {
     if (at->event == LUA_HOOKCOUNT) {
@@ -66,6 +108,8 @@ static void hook(lua_State *L, lua_Debug *at)
         for (const char *s = last; *s; s++)
             hash = hash * 33 + (unsigned char)*s;
     }
+    if (files)
+        note_line(last, at->currentline);
     uint8_t *line = &lines[(hash + (size_t)at->currentline) % sizeof lines];
     *line = *line < 255 ? *line + 1 : 255;
 }
@@ -91,6 +135,8 @@ static lua_State *fresh_state(void)
     lua_State *L = lua_newstate(allocate, NULL);
     if (!context || !L)
         abort();
+    if (files) /* what loading runs, too */
+        lua_sethook(L, hook, LUA_MASKLINE, 0);
     lua_pushcfunction(L, open_state);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
         fprintf(stderr, "%s\n", lua_tostring(L, -1));
@@ -110,6 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static lua_State *L;
     static int inputs;
+    if (!L && inputs == 0)
+        begin_noting();
     if (L && ++inputs % INPUTS_A_STATE == 0) {
         lua_close(L);
         if (gan_memory(context).tensors != 0)
