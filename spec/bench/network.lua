@@ -2,10 +2,10 @@
 --
 -- A sum of B bytes over n ranks goes in buckets of 1 MB: all ranks exchange their pieces of one (an all-to-all), then
 -- its sums (an all-gather), and while one bucket travels the next begin. So every link carries 2 (n - 1)/n B bytes in
--- each direction, and a processor handles 2 (n - 1) messages a bucket. What nothing hides is the delay of one bucket: of
--- its all-gather one message's, of its all-to-all n - 1, for OpenMPI has each rank meet the others one after the other
--- (all at once where little is sent); and three in place of each where a piece is longer than what is sent unasked,
--- because its receiver is asked first. `./dev ranks-network` compares it with what is measured.
+-- each direction, and a processor handles 2 (n - 1) messages a bucket. What nothing hides is one bucket's delay: of its
+-- all-gather one message's, of its all-to-all n - 1, for OpenMPI has each rank meet the others one after the other (all
+-- at once where little is sent); and three in place of each where a piece is longer than what is sent unasked, because
+-- its receiver is asked first. `./dev ranks-network` compares it with what is measured.
 
 local network = {}
 
