@@ -10,6 +10,7 @@
 --     --json FILE      everything that was measured
 --     --chart FILE     a bar chart, PNG
 --     --scaling FILE   instead: cost against batch, width, picture size, parameters and threads, drawn as PNG
+--     --ranks          instead: what a step would take on 2 to 1,024 machines, by a model of the network
 --     --quick          a single step each: to see that all of it runs
 --
 -- A ratio is PyTorch's time over ganlua's in the same turn; median and quartiles are those over the turns. PyTorch runs
@@ -52,6 +53,8 @@ local function parse(words)
       if word == "--python" then table.insert(o.pythons, value) else o[word:sub(3)] = value end
     elseif word == "--no-python" then
       o.python = false
+    elseif word == "--ranks" then
+      o.ranks = true
     elseif word == "--quick" then
       o.quick, o.rounds = true, 1
     elseif workloads[word] or word == "startup" then
@@ -350,12 +353,17 @@ for i = #o.pythons, 1, -1 do
   if not o.python or not has_torch(o.pythons[i]) then table.remove(o.pythons, i) end
 end
 
+-- Milliseconds of a step of ganlua's; nil where it cannot be made.
+local function time(name, options, threads)
+  local with = setmetatable({ threads = threads or o.threads }, { __index = o })
+  local sides = alternate(with, { { name = "ganlua", command = ganlua_command(with, name, options) } })
+  return sides[1].times[1] and statistics.quantile(sides[1].times, 0.5)
+end
+
 if o.scaling then
-  dofile(here .. "scaling.lua")(o, function(name, options, threads)
-    local with = setmetatable({ threads = threads or o.threads }, { __index = o })
-    local sides = alternate(with, { { name = "ganlua", command = ganlua_command(with, name, options) } })
-    return sides[1].times[1] and statistics.quantile(sides[1].times, 0.5)
-  end)
+  dofile(here .. "scaling.lua")(o, time)
+elseif o.ranks then
+  dofile(here .. "ranks.lua")(o, time)
 else
   local rows = {}
   for _, name in ipairs(o.names) do

@@ -181,7 +181,8 @@ describe("gan.sweep", function()
     refused("{ base = {} }", "no setting has a list of values")
     refused("{ seed = { 1 } }", "wanted either 'base' (gan.train's options) or 'script' (a path)")
     refused("{ base = {}, seed = 1 }", "'seed' must be a list of values, or a table {name = value}, got 1")
-    refused("{ base = {}, seed = { 1 }, workers = 0 }", 'option \'workers\' must be a positive integer, or "mpi", got 0')
+    refused("{ base = {}, seed = { 1 }, workers = 0 }",
+      'option \'workers\' must be a positive integer, or "mpi", got 0')
     assert.matches("report: wanted a table {name = number}, got 3",
       sweep({ "script.lua" }, "require('ganlua').report(3)").err, 1, true)
   end)
