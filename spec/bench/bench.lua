@@ -10,7 +10,7 @@
 --     --json FILE      everything that was measured
 --     --chart FILE     a bar chart, PNG
 --     --scaling FILE   instead: cost against batch, width, picture size, parameters and threads, drawn as PNG
---     --ranks          instead: what a game costs on 2 to 1,024 ranks of mpirun, by a model of what they exchange
+--     --ranks          instead: what a step would take on 2 to 1,024 machines, by a model of the network
 --     --quick          a single step each: to see that all of it runs
 --
 -- A ratio is PyTorch's time over ganlua's in the same turn; median and quartiles are those over the turns. PyTorch runs
@@ -353,7 +353,7 @@ for i = #o.pythons, 1, -1 do
   if not o.python or not has_torch(o.pythons[i]) then table.remove(o.pythons, i) end
 end
 
--- Milliseconds of a step of a workload, in ganlua alone; nil where it failed.
+-- Milliseconds of a step of ganlua's; nil where it cannot be made.
 local function time(name, options, threads)
   local with = setmetatable({ threads = threads or o.threads }, { __index = o })
   local sides = alternate(with, { { name = "ganlua", command = ganlua_command(with, name, options) } })

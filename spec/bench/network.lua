@@ -41,19 +41,4 @@ function network.sum(bytes, ranks, link)
     + 2 * (ranks - 1) / ranks * bytes * 8e-9 / link.gbits
 end
 
---- Seconds of a move whose computing takes `compute` on this rank, of which `backward` after the first gradients are
---- there: what travels meanwhile costs nothing but the last bucket, which nothing follows.
----@param compute number
----@param backward number
----@param bytes number of gradients
----@param gathers integer short exchanges of a move, which wait for each other
----@param ranks integer
----@param link ganlua.link
----@return number
-function network.move(compute, backward, bytes, gathers, ranks, link)
-  local last = network.sum(math.min(bytes, BUCKET), ranks, link)
-  local shown = math.max(last, network.sum(bytes, ranks, link) - backward)
-  return compute + shown + gathers * network.gather(ranks, link)
-end
-
 return network

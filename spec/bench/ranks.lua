@@ -1,61 +1,60 @@
--- ./dev bench --ranks: what a game costs on 2 to 1,024 ranks, by the model of network.lua, with this machine's times of
--- computing, and where adding machines stops helping. A global batch of 1,024 is split: a rank has 1024/n examples.
+-- ./dev bench --ranks: what a step would take on many machines under mpirun, each a rank with the workload's own batch:
+-- its time on this machine, measured, and a model of what travels.
+--
+-- A step has a sum of D's gradients, and one of G's (network.lua). Scores, running statistics and signals are gathered
+-- three times a move. A third of a move is the part of the backward pass in which gradients come one after the other: so
+-- long sums travel unseen.
 
-local here = arg[0]:match("^(.*/)") or ""
+local here = arg[0]:match "^(.*/)" or ""
 local network = dofile(here .. "network.lua")
 local workloads = dofile(here .. "workloads.lua")
 
--- As measured between machines with TCP: 50 us one way on 1 Gbit/s, less on the faster ones, and 10 us of a processor
--- for each message.
+---@type ganlua.link[]
 local links = {
-  { gbits = 1, latency = 50e-6, message = 10e-6 }, { gbits = 10, latency = 25e-6, message = 10e-6 },
-  { gbits = 100, latency = 10e-6, message = 5e-6 },
+  { gbits = 1, latency = 50e-6, message = 5e-6 }, { gbits = 10, latency = 25e-6, message = 3e-6 },
+  { gbits = 100, latency = 3e-6, message = 0.5e-6 },
 }
-local batch = 1024
 
--- Seconds of computing for n examples: a line through two batches that were measured. A rank with few examples pays
--- what does not depend on them: Adam, the script, the gathered gradients.
-local function computing(name, time, o)
-  local few, many = o.quick and 1 or 8, o.quick and 2 or 64
-  local a, b = time(name, { batch = few }), time(name, { batch = many })
-  if not a or not b then return nil end
-  local slope = math.max(0, (b - a) / (many - few))
-  local fixed = math.max(0, a - slope * few)
-  return function(examples) return (fixed + slope * examples) / 1000 end
+-- Seconds of a step; `moves`: bytes of each move's gradients.
+local function step_time(link, compute, moves, ranks)
+  if ranks == 1 then return compute end
+  local time = compute
+  for _, bytes in ipairs(moves) do
+    local hidden = compute / #moves / 3
+    time = time + math.max(0, network.sum(bytes, ranks, link) - hidden) + 3 * network.gather(ranks, link)
+  end
+  return time
 end
 
---- o: bench.lua's options; time(workload, options) -> milliseconds of a step (a move of D and one of G).
-return function(o, time)
-  print(("a global batch of %d, ms an iteration (a move of each player), by the model of network.lua"):format(batch))
-  for _, name in ipairs { "mlp_ring", "dcgan28", "dcgan64" } do
-    local compute = computing(name, time, o)
-    local bytes = workloads[name].gradients()
-    if not compute then
-      print(name .. ": not measured")
-    else
-      print(("\n%s: gradients of %.1f MB (D) and %.1f MB (G); one machine %.0f ms"):format(name, bytes[1] / 2 ^ 20,
-        bytes[2] / 2 ^ 20, compute(batch) * 1000))
-      print("  ranks     1 Gbit/s      10 Gbit/s     100 Gbit/s     (ms, times faster than one)")
-      local best, stopped = {}, {}
-      for power = 1, 10 do
-        local ranks, cells = 2 ^ power | 0, {}
-        for i, link in ipairs(links) do
-          local each = compute(batch / ranks) / 2 -- of a move
-          local seconds = network.move(each, each * 2 / 3, bytes[1], 2, ranks, link)
-            + network.move(each, each * 2 / 3, bytes[2], 2, ranks, link)
-          cells[i] = ("%8.2f %5.1fx"):format(seconds * 1000, compute(batch) / seconds)
-          if not best[i] or seconds < 0.9 * best[i] then
-            best[i] = seconds
-          else
-            stopped[i] = stopped[i] or ranks // 2
-          end
-        end
-        print(("  %5d %s"):format(ranks, table.concat(cells, " ")))
-      end
-      for i, link in ipairs(links) do
-        print(("  on %g Gbit/s %s"):format(link.gbits, stopped[i]
-          and ("more than %d ranks gain less than a tenth"):format(stopped[i]) or "1,024 ranks still gain a tenth"))
-      end
+-- One workload's table; where adding machines stops helping, in words.
+local function show(name, compute, moves)
+  local megabytes = (moves[1] + moves[2]) / 1e6
+  print(("%s: %.4g ms a step here, %.1f MB of gradients; times as fast as one machine, by machines:"):format(name,
+    compute * 1000, megabytes))
+  local head = { ("%-12s"):format "" }
+  for power = 1, 10 do head[#head + 1] = ("%6d"):format(1 << power) end
+  print(table.concat(head))
+  for _, link in ipairs(links) do
+    local cells, before, useful, half = { ("%-12s"):format(("%g Gbit/s"):format(link.gbits)) }, 1, 1, 1
+    for power = 1, 10 do
+      local ranks = 1 << power
+      local speed = ranks * compute / step_time(link, compute, moves, ranks)
+      if speed >= 1.1 * before and useful == ranks // 2 then useful = ranks end
+      if speed >= ranks / 2 then half = ranks end
+      before = speed
+      cells[#cells + 1] = ("%6.4g"):format(speed)
     end
+    local words = useful == 1 and "two machines add less than a tenth"
+      or useful < 1024 and ("beyond %d a doubling adds less than a tenth"):format(useful) or "each doubling helps"
+    print(("%s  %s; half of each machine is used up to %d"):format(table.concat(cells), words, half))
+  end
+end
+
+--- o: bench.lua's options; time(workload, options) -> milliseconds of a step.
+return function(o, time)
+  for _, name in ipairs { "mlp_ring", "dcgan28", "dcgan64", "sngan32" } do
+    local options = o.quick and { batch = 4, width = 4 } or {}
+    local ms = time(name, options)
+    if ms then show(name, ms / 1000, workloads[name].gradients(options)) end
   end
 end

@@ -1,9 +1,8 @@
 -- The workloads of ./dev bench: name -> { make = function(options) -> worker, gflop = function(options) }.
 --
 -- A worker is a function(answer): it calls answer(step) once it is ready, and answer calls step() as often as it is
--- asked to. gflop is that of one step, where it is known; gradients() is how many bytes D's and G's
--- take. Options: batch, width, size, ... (numbers), each with the workload's own default. peer.py holds the same
--- networks, losses, optimisers and batches for PyTorch.
+-- asked to. gflop is that of one step, where it is known. Options: batch, width, size, ... (numbers), each with the
+-- workload's own default. peer.py holds the same networks, losses, optimisers and batches for PyTorch.
 
 local gan = require "ganlua"
 local nn = gan.nn
@@ -135,6 +134,18 @@ local function sngan32_gflop(o)
   return step_gflop(o.batch or 32, list_d, list_g, true)
 end
 
+-- Bytes of D's gradients and of G's.
+local function gradients_of(G, D, latent, shape)
+  G:build { 2, latent }
+  D:build { 2, table.unpack(shape) }
+  local bytes = {}
+  for i, network in ipairs { D, G } do
+    bytes[i] = 0
+    for _, parameter in ipairs(network:parameters()) do bytes[i] = bytes[i] + 4 * parameter:numel() end
+  end
+  return bytes
+end
+
 ---- Workers -------------------------------------------------------------------------------------------------------
 
 -- A worker whose step is one move of D, one of G, through gan.train as everybody uses it.
@@ -174,32 +185,21 @@ local function dcgan28(penalties)
   end
 end
 
--- Bytes of D's and of G's gradients, of networks for latents of a size and examples of a shape.
-local function gradients(G, D, latent, shape)
-  G:build { 2, latent }
-  D:build { 2, table.unpack(shape) }
-  local bytes = {}
-  for i, network in ipairs { D, G } do
-    bytes[i] = 0
-    for _, p in ipairs(network:parameters()) do bytes[i] = bytes[i] + 4 * p:numel() end
-  end
-  return bytes
-end
-
+-- gradients(options): bytes of D's and of G's, where several machines would exchange them.
 local workloads = {
   mlp_ring = { gflop = mlp_gflop, make = function(o)
     local G, D = networks.mlp_ring(o.width or 128)
     return training {
       G = G, D = D, latent = 2, batch = o.batch or 512, data = gan.data.open "ring", loss = gan.loss.hinge {},
     }
-  end, gradients = function()
-    local G, D = networks.mlp_ring(128)
-    return gradients(G, D, 2, { 2 })
+  end, gradients = function(o)
+    local G, D = networks.mlp_ring(o.width or 128)
+    return gradients_of(G, D, 2, { 2 })
   end },
 
-  dcgan28 = { gflop = dcgan28_gflop(0), make = dcgan28 {}, gradients = function()
-    local G, D = networks.dcgan28(64, 28, false)
-    return gradients(G, D, 64, { 28, 28, 1 })
+  dcgan28 = { gflop = dcgan28_gflop(0), make = dcgan28 {}, gradients = function(o)
+    local G, D = networks.dcgan28(o.width or 64, 28, false)
+    return gradients_of(G, D, 64, { 28, 28, 1 })
   end },
   dcgan28_r1 = { gflop = dcgan28_gflop(3), make = dcgan28 { gan.penalty.r1 { weight = 10 } } },
   dcgan28_gp = { gflop = dcgan28_gflop(4), make = dcgan28 { gan.penalty.gradient_penalty { weight = 10 } } },
@@ -212,9 +212,9 @@ local workloads = {
       G = G, D = D, latent = 100, batch = o.batch or 64, data = pictures(64, 3), loss = gan.loss.nonsaturating {},
       reuse = true,
     }
-  end, gradients = function()
-    local G, D = networks.dcgan64(64)
-    return gradients(G, D, 100, { 64, 64, 3 })
+  end, gradients = function(o)
+    local G, D = networks.dcgan64(o.width or 64)
+    return gradients_of(G, D, 100, { 64, 64, 3 })
   end },
 
   sngan32 = { gflop = sngan32_gflop, make = function(o)
@@ -222,6 +222,9 @@ local workloads = {
     return training {
       G = G, D = D, latent = 128, batch = o.batch or 32, data = pictures(32, 3), loss = gan.loss.hinge {},
     }
+  end, gradients = function(o)
+    local G, D = networks.sngan32(o.width or 256, (o.width or 256) // 2)
+    return gradients_of(G, D, 128, { 32, 32, 3 })
   end },
 
   -- 10,000 pictures from dcgan28's generator, in batches of 250.

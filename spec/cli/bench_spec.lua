@@ -26,6 +26,20 @@ describe("a benchmark's worker", function()
   end
 end)
 
+describe("the table of many machines", function()
+  it("has a line for each network, of 2 to 1,024 machines", function()
+    local result = shell.run { shell.ganlua, bench .. "bench.lua", "--ranks", "--quick", "--no-python" }
+    assert.are.equal(0, result.code, result.err)
+    local lines = 0
+    for speeds, words in result.out:gmatch "\n10*%s?Gbit/s%s+([%d.e+%- ]+)  (%l[^\n]*; half of [^\n]*)" do
+      local count = select(2, speeds:gsub("%S+", ""))
+      assert.are.equal(10, count, words)
+      lines = lines + 1
+    end
+    assert.are.equal(12, lines, result.out)
+  end)
+end)
+
 describe("the benchmark of pictures", function()
   it("reads them, trains on them, and tells how fast and how long it waited", function()
     local result = shell.run { shell.ganlua, "--set", "iterations=1", "--set", "width=2", "--set", "batch=4", "--set",
