@@ -2,8 +2,8 @@
 -- its time on this machine, measured, and a model of what travels.
 --
 -- A step has a sum of D's gradients, and one of G's (network.lua). Scores, running statistics and signals are gathered
--- three times a move. A third of a move is the part of the backward pass in which gradients come one after the other: so
--- long sums travel unseen.
+-- three times a move. A third of a move is the part of the backward pass in which gradients come one after the other:
+-- so long sums travel unseen.
 
 local here = arg[0]:match "^(.*/)" or ""
 local network = dofile(here .. "network.lua")
