@@ -105,7 +105,7 @@ static int start_ranks(lua_State *L)
     if (start.size == 1)
         return 0;
 #ifdef GAN_DOUBLE
-    return luaL_error(L, "ganlua: the build in double precision computes in one process");
+    ganlua_error_at_user(L, "ganlua: the build in double precision computes in one process");
 #endif
     if (gan_ranks_of(ctx)->size == 0) {
         char why[PART_WHY] = "ganlua was built without MPI (Debian: libopenmpi-dev)";
@@ -115,7 +115,7 @@ static int start_ranks(lua_State *L)
             *(void **)&begin = dlsym(part, "ganlua_part_open");
         gan_ranks ranks;
         if (!begin || !begin(&ranks, why))
-            return luaL_error(L, "ganlua: mpirun has started %d processes, but %s", start.size, why);
+            ganlua_error_at_user(L, "mpirun has started %d processes, but %s", start.size, why);
         gan_set_ranks(ctx, &ranks);
     }
     lua_pushinteger(L, gan_ranks_of(ctx)->rank);

@@ -102,7 +102,7 @@ local function check_alike(list)
   for rank, one in ipairs(list) do
     for _, name in ipairs { "kernels", "precision" } do
       if one[name] ~= list[1][name] then
-        check.fail("ganlua: rank %d on %s computes with %s %s, rank 0 on %s with %s: the environment variable "
+        check.fail("rank %d on %s computes with %s %s, rank 0 on %s with %s: the environment variable "
           .. "GANLUA_KERNELS and --precision make them alike", rank - 1, one.host, name, one[name], list[1].host,
           list[1][name])
       end

@@ -52,7 +52,7 @@ local rows = move_options.rows
 ---@field penalties ganlua.penalty[]? see gan.penalty
 ---@field optimizer { generator: ganlua.optimizer?, discriminator: ganlua.optimizer? }? adam{} where nothing is said
 ---@field schedule function see gan.schedule
----@field batch integer? 64
+---@field batch integer? 64; under mpirun, of all ranks together
 ---@field augment ganlua.augmentation|function|nil all that the discriminator is shown goes through it: see gan.augment
 ---@field noise number|function|ganlua.curve|nil instance noise: the deviation of what is added to all that the
 --- discriminator is shown

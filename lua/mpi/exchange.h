@@ -44,7 +44,6 @@ typedef struct job {
 typedef struct watch {
     MPI_Comm comm;
     MPI_Request beat_out, beat_in, gone_in;
-    char beat;
     double looked, sent, heard, patience;
     int gone; /* a rank that has ended, or -1 */
 } watch;
@@ -75,6 +74,14 @@ void part_submit(part *p, job *j);
 void part_wait(part *p, job *j);
 /* The helper thread, from the beginning of MPI to its end. */
 void *part_help(void *argument);
+
+/* ---- sums.c ---- */
+
+void sums_reset(void *user);
+bool sums_add(void *user, const float *numbers, int64_t count);
+bool sums_wait(void *user);
+void sums_take(void *user, float *to, int64_t count);
+void sums_free(part *p);
 
 /* ---- watch.c ---- */
 

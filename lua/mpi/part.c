@@ -44,124 +44,7 @@ static bool broadcast(void *user, void *bytes, size_t count)
     return true;
 }
 
-/* ---- Sums ---- */
-
-/* An empty bucket at the list's end; NULL without memory. */
-static job *add_bucket(part *p)
-{
-    job *j = p->spare;
-    if (j) {
-        p->spare = j->list_next;
-    } else {
-        size_t room = (size_t)(BUCKET + p->size) * sizeof(float);
-        j = calloc(1, sizeof *j);
-        if (j) {
-            j->numbers = malloc(room);
-            j->pieces = malloc(room);
-        }
-        if (!j || !j->numbers || !j->pieces) {
-            if (j) {
-                free(j->numbers);
-                free(j->pieces);
-            }
-            free(j);
-            return NULL;
-        }
-    }
-    j->count = j->taken = 0;
-    j->list_next = NULL;
-    *(p->list_last ? &p->list_last->list_next : &p->list) = j;
-    p->list_last = j;
-    return j;
-}
-
-/* The bucket is full, or the last: it travels. */
-static void send(part *p, job *j)
-{
-    j->kind = SUM;
-    j->step = 0;
-    j->begun = j->done = false;
-    j->request = MPI_REQUEST_NULL;
-    j->block = (j->count + p->size - 1) / p->size;
-    memset(j->numbers + j->count, 0, (size_t)(j->block * p->size - j->count) * sizeof *j->numbers);
-    part_submit(p, j);
-}
-
-static void reset(void *user)
-{
-    part *p = user;
-    for (job *j = p->list; j; j = p->list) { /* of a list that was never summed, some may be on their way */
-        p->list = j->list_next;
-        if (j->block)
-            part_wait(p, j);
-        j->block = 0;
-        j->list_next = p->spare;
-        p->spare = j;
-    }
-    p->list_last = NULL;
-}
-
-static bool add(void *user, const float *numbers, int64_t count)
-{
-    part *p = user;
-    while (count > 0) {
-        job *j = p->list_last && p->list_last->count < BUCKET ? p->list_last : add_bucket(p);
-        if (!j)
-            return false;
-        int64_t fits = BUCKET - j->count < count ? BUCKET - j->count : count;
-        memcpy(j->numbers + j->count, numbers, (size_t)fits * sizeof *numbers);
-        j->count += fits;
-        numbers += fits;
-        count -= fits;
-        if (j->count == BUCKET)
-            send(p, j);
-    }
-    return true;
-}
-
-static bool sum(void *user)
-{
-    part *p = user;
-    if (p->list_last && p->list_last->count < BUCKET)
-        send(p, p->list_last);
-    for (job *j = p->list; j; j = j->list_next)
-        part_wait(p, j);
-    return true;
-}
-
-static void take(void *user, float *to, int64_t count)
-{
-    part *p = user;
-    while (count > 0 && p->list) {
-        job *j = p->list;
-        int64_t left = j->count - j->taken < count ? j->count - j->taken : count;
-        memcpy(to, j->numbers + j->taken, (size_t)left * sizeof *to);
-        j->taken += left;
-        to += left;
-        count -= left;
-        if (j->taken == j->count) { /* nothing of it is wanted any more */
-            p->list = j->list_next;
-            if (!p->list)
-                p->list_last = NULL;
-            j->block = 0;
-            j->list_next = p->spare;
-            p->spare = j;
-        }
-    }
-}
-
 /* ---- Beginning and end ---- */
-
-static void free_buckets(part *p)
-{
-    reset(p);
-    for (job *j = p->spare; j; j = p->spare) {
-        p->spare = j->list_next;
-        free(j->numbers);
-        free(j->pieces);
-        free(j);
-    }
-}
 
 static void free_part(part *p)
 {
@@ -174,7 +57,7 @@ static void free_part(part *p)
 static void leave(void *user)
 {
     part *p = user;
-    free_buckets(p);
+    sums_free(p);
     watch_close(p);
     pthread_mutex_lock(&p->lock);
     p->ends = true;
@@ -260,10 +143,10 @@ bool ganlua_part_open(gan_ranks *ranks, char why[PART_WHY])
         .user = p,
         .gather = gather,
         .broadcast = broadcast,
-        .reset = reset,
-        .add = add,
-        .sum = sum,
-        .take = take,
+        .reset = sums_reset,
+        .add = sums_add,
+        .sum = sums_wait,
+        .take = sums_take,
         .end_all = end_all,
         .close = leave,
     };

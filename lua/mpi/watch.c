@@ -12,7 +12,7 @@
 #include "exchange.h"
 
 /* Seconds: between two beats; of silence until a rank is given up, where GANLUA_PATIENCE says nothing (the beginning may
- * take twice as long); that a rank may wait for others that have ended; that ending them all may take. */
+ * take half as long again); that a rank may wait for others that have ended; that ending them all may take. */
 static const double BEAT = 0.5, PATIENCE = 5, GRACE = 2;
 enum { LAST_MOMENTS = 3 };
 
@@ -22,11 +22,11 @@ static double patience(void)
     return text && *text ? atof(text) : PATIENCE;
 }
 
-/* Waits until *done, twice as long as patience lasts; whether that was enough. Naps are counted, not the clock: a process
- * that was stopped meanwhile has waited for one. */
+/* Waits until *done, half as long again as patience lasts; whether that was enough. Naps are counted, not the clock: a
+ * process that was stopped meanwhile has waited for one. */
 static bool wait_for(part *p, const bool *done)
 {
-    double naps = 0, most = patience() > 0 ? 2 * patience() : HUGE_VAL;
+    double naps = 0, most = patience() > 0 ? 1.5 * patience() : HUGE_VAL;
     while (!*done && naps++ < most) {
         struct timespec next;
         clock_gettime(CLOCK_MONOTONIC, &next);
@@ -41,7 +41,7 @@ void watch_beginning(part *p)
     if (wait_for(p, &p->begun))
         return;
     fprintf(stderr, "ganlua: a rank waits for the others to begin, for %.0f seconds now: all ranks end\n",
-            2 * patience());
+            1.5 * patience());
     _exit(EXIT_FAILURE);
 }
 

@@ -58,9 +58,15 @@ local function changed(changes, make)
   end
 end
 
+-- Where all scores may rise together and D's loss stays, the gradient of its last bias is 0 but for rounding, of which
+-- Adam would make whole steps.
+local function descent()
+  return { generator = gan.optim.sgd { lr = 0.1 }, discriminator = gan.optim.sgd { lr = 0.1 } }
+end
+
 for _, name in ipairs { "relativistic", "relativistic_average", "kl_wasserstein", "dual_contrastive",
   "margin_ranking" } do
-  games[name] = changed(function() return { loss = gan.loss[name] } end)
+  games[name] = changed(function() return { loss = gan.loss[name], optimizer = descent() } end)
 end
 
 games.penalties = changed(function()
@@ -77,8 +83,7 @@ games.top_k = changed(function() return { top_k = 0.5 } end)
 games.pac = changed(function() return { pac = 2, noise = 0.1 } end)
 games.clip = changed(function() return { clip = 0.1, reuse = true } end)
 games.both = changed(function()
-  return { schedule = gan.schedule.extragradient { iterations = 6 }, optimizer = {
-    generator = gan.optim.sgd { lr = 0.1 }, discriminator = gan.optim.sgd { lr = 0.1 } } }
+  return { schedule = gan.schedule.extragradient { iterations = 6 }, optimizer = descent() }
 end)
 games.micro_batch = changed(function() return { micro_batch = 8 } end)
 games.dropout = changed(function() return {} end, function()

@@ -95,6 +95,15 @@ describe("a run on several ranks", function()
     end
   end)
 
+  it("refuses to begin where it cannot reach the others", function()
+    assert(os.execute(("cp '%s' '%s/alone'"):format(shell.ganlua, cwd)))
+    local words = table.move(mpirun.words, 1, #mpirun.words, 1, {})
+    for _, word in ipairs { "-n", "2", cwd .. "/alone", "-e", "print(1)" } do words[#words + 1] = word end
+    local result = shell.run(words, { cwd = cwd })
+    assert.equal(1, result.code)
+    assert.truthy(result.err:find("mpirun has started 2 processes, but ganlua was built without MPI", 1, true))
+  end)
+
   it("refuses what it cannot do, by name", function()
     local cases = {
       { "batch = 12", "batch = 2", "batch = 2 is not enough for 3 ranks" },
