@@ -72,22 +72,21 @@ static void write_lines(void)
     fclose(out);
 }
 
-static void note_line(const char *source, int line)
+/* The last of all takes what there is no room for. */
+static struct file *find_file(const char *source)
 {
     struct file *file = files;
-    while (file->name[0] && strncmp(file->name, source, sizeof file->name - 1) != 0)
+    while (file < files + MOST_FILES && file->name[0] && strncmp(file->name, source, sizeof file->name - 1) != 0)
         file++;
-    if (file == files + MOST_FILES || line >= MOST_LINES)
-        return;
     strncpy(file->name, source, sizeof file->name - 1);
-    file->reached[line] = true;
+    return file;
 }
 
 static void begin_noting(void)
 {
     if (!getenv("GANLUA_FUZZ_LINES"))
         return;
-    files = calloc(MOST_FILES + 1, sizeof *files);
+    files = calloc(MOST_FILES + 2, sizeof *files);
     if (!files || atexit(write_lines))
         abort();
 }
@@ -101,15 +100,17 @@ static void hook(lua_State *L, lua_Debug *at)
     }
     static const char *last;
     static size_t hash;
+    static struct file *file;
     lua_getinfo(L, "S", at);
     if (at->source != last) { /* most lines follow one of their file */
         last = at->source;
+        file = files ? find_file(last) : NULL;
         hash = 5381;
         for (const char *s = last; *s; s++)
             hash = hash * 33 + (unsigned char)*s;
     }
-    if (files)
-        note_line(last, at->currentline);
+    if (file && at->currentline < MOST_LINES)
+        file->reached[at->currentline] = true;
     uint8_t *line = &lines[(hash + (size_t)at->currentline) % sizeof lines];
     *line = *line < 255 ? *line + 1 : 255;
 }

@@ -108,13 +108,13 @@ describe("the live view's page", function()
         sleep 1
         port=$(sed -n 's|.*127.0.0.1:\([0-9]*\)/.*|\1|p' said | head -n 1)
       done]]
+    finally(function() os.execute("kill -9 " .. shell.read(folder .. "/server.pid")) end)
     serving({ "sh", "-c", again, shell.ganlua, script }, function(address)
       local seen = driven(address, "lose", folder)
       is_sound(seen)
       assert.same({ "connection lost, trying again", 0, true, "paused" },
         { seen.lost, seen.enabled, seen.grows_again, seen.found })
     end)
-    os.execute("kill -9 " .. shell.read(folder .. "/server.pid"))
   end)
 
   it_seen("only looks in the sandbox, and says so", function()

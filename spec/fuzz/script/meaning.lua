@@ -10,8 +10,8 @@ local callable = dofile(folder .. "callable.lua")
 
 local meaning = { callable = callable }
 
--- The kinds of an op's arguments, and the options of a function that takes some.
-local kinds, options = {}, {}
+-- The kinds of an op's arguments, and the options of a function that takes some: those it cannot do without, too.
+local kinds, options, required = {}, {}, {}
 for _, op in ipairs(core.catalogue()) do
   local list = {}
   for kind, default in op.arguments:gmatch ":([%a?]+)(=?)" do
@@ -26,6 +26,13 @@ for _, one in ipairs(callable) do
   if known then
     options[one.path] = {}
     for name in known:gmatch "[%w_]+" do table.insert(options[one.path], name) end
+    local given = {}
+    repeat
+      local _, wanted = pcall(one.call, given)
+      local missing = tostring(wanted):match "option '([%w_]+)' is required"
+      if missing then given[missing] = 2 end
+    until not missing
+    required[one.path] = given
   end
 end
 
@@ -44,6 +51,9 @@ local usual = {
   schedule = function() return gan.schedule.alternate { iterations = 2 } end,
   iterations = function(byte) return byte % 4 end, real = function() return core.randn(8, 2) end,
   stages = function() return { 1, 2 } end, betas = function() return { 0.5, 0.9 } end,
+  size = function(byte) return 4 << byte % 3 end, values = function() return { 1, 2 } end,
+  on_real = function() return function(r) return r end end, on_fake = function() return function(f) return f end end,
+  on_gen = function() return function(f) return -f end end, names = function() return { "a", "b" } end,
 }
 
 --- What makes lists of arguments for a function's path, out of a program's bytes.
@@ -106,13 +116,14 @@ function meaning.reader(byte, anything)
     local made = {}
     for _, name in ipairs(options[path]) do
       local value = byte()
-      if value < 100 and usual[name] then
+      if value > 130 and required[path][name] then value = value - 130 end
+      if value < 110 and usual[name] then
         made[name] = usual[name](byte())
-      elseif value < 150 then
+      elseif value < 90 then
         made[name] = 1 + byte() % 4
-      elseif value < 175 then
+      elseif value < 120 then
         made[name] = byte() / 256
-      elseif value < 185 then
+      elseif value < 130 then
         made[name] = anything()
       end
     end
