@@ -1,5 +1,6 @@
 -- What a live view costs: dcgan28's moves with two viewers and without a view, in turns within one run, so that what
--- else the machine does meets both alike; then a storm of connections. `./dev view-load --set turns=40`.
+-- else the machine does meets both alike; then a storm of connections. `./dev view-load --set turns=40`. A turn is some
+-- seconds long: what a view may do, it may do so often in a second, and a short turn would have more of it.
 
 io.stdout:setvbuf "line"
 local gan = require "ganlua"
@@ -9,7 +10,7 @@ local serving = require "ganlua.view.serving"
 local watchers = require "ganlua.watchers"
 local nn = gan.nn
 
-local turns, iterations = gan.setting("turns", 40), gan.setting("iterations", 10)
+local turns, iterations = gan.setting("turns", 12), gan.setting("iterations", 100)
 local program = assert(os.getenv "GANLUA_VIEWERS", "run it by ./dev view-load")
 
 local G = nn.sequential {

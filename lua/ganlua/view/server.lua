@@ -23,8 +23,8 @@ local most_rows, piece, new_rows <const> = 2000, 500, 100
 local most_pieces <const> = 200
 -- Moves in the strip, and events that they are kept in.
 local most_moves, move_events <const> = 400, 40
--- How much of the time news and looks may take.
-local news_share <const>, looks_share <const> = 0.004, 0.006
+-- How much of the time news and looks may take: with what viewers take of the machine, less than a hundredth.
+local news_share <const>, looks_share <const> = 0.002, 0.003
 -- Seconds that a paused run sleeps before it looks for Ctrl-C.
 local nap <const> = 0.1
 local most_points, most_scored, bins, side <const> = 500, 128, 20, 40
