@@ -147,7 +147,7 @@ describe("ganlua --sweep", function()
     refused({ "--sweep", "a=1,1", "script.lua" }, "two values of 'a' print as 1")
     refused({ "--sweep", "base=1", "script.lua" }, "'base' is a setting of sweeps themselves")
     refused({ "--sweep", "a=1", "--set", "workers=x", "script.lua" },
-      'option \'workers\' must be a positive integer, or "mpi", got "x"')
+      '--set workers=x: wanted a positive integer, or mpi')
     refused({ "--sweep", "a=1" }, "--sweep needs a script")
     refused({ "--sweep", "a=1", "none.lua" }, "sweep: cannot open none.lua")
   end)
