@@ -232,8 +232,8 @@ end
 ---@return string? problem
 function sweep.shell(script, specs)
   local _, set = settings_of()
-  local workers = set.workers == "mpi" and "mpi" or math.tointeger(tonumber(set.workers))
-  if set.workers ~= nil and workers ~= "mpi" and (workers or 0) < 1 then
+  local workers = math.tointeger(tonumber(set.workers)) or set.workers
+  if workers ~= nil and not rows.workers.is(workers) then
     return ("--set workers=%s: wanted a positive integer, or mpi"):format(set.workers)
   end
   local options = { script = script, workers = workers, metric = set.metric }

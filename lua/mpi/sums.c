@@ -6,33 +6,53 @@
 
 #include "exchange.h"
 
+static void free_bucket(job *j)
+{
+    free(j->numbers);
+    free(j->pieces);
+    free(j);
+}
+
+/* A bucket of the right size; NULL without memory. */
+static job *new_bucket(const part *p)
+{
+    size_t room = (size_t)(BUCKET + p->size) * sizeof(float);
+    job *j = calloc(1, sizeof *j);
+    if (!j)
+        return NULL;
+    j->numbers = malloc(room);
+    j->pieces = malloc(room);
+    if (j->numbers && j->pieces)
+        return j;
+    free_bucket(j);
+    return NULL;
+}
+
 /* An empty bucket at the list's end; NULL without memory. */
 static job *add_bucket(part *p)
 {
     job *j = p->spare;
-    if (j) {
+    if (j)
         p->spare = j->list_next;
-    } else {
-        size_t room = (size_t)(BUCKET + p->size) * sizeof(float);
-        j = calloc(1, sizeof *j);
-        if (j) {
-            j->numbers = malloc(room);
-            j->pieces = malloc(room);
-        }
-        if (!j || !j->numbers || !j->pieces) {
-            if (j) {
-                free(j->numbers);
-                free(j->pieces);
-            }
-            free(j);
-            return NULL;
-        }
-    }
+    else if (!(j = new_bucket(p)))
+        return NULL;
     j->count = j->taken = 0;
     j->list_next = NULL;
     *(p->list_last ? &p->list_last->list_next : &p->list) = j;
     p->list_last = j;
     return j;
+}
+
+/* Of the list's first bucket nothing is wanted any more: it can be used again. */
+static void retire_first(part *p)
+{
+    job *j = p->list;
+    p->list = j->list_next;
+    if (!p->list)
+        p->list_last = NULL;
+    j->block = 0;
+    j->list_next = p->spare;
+    p->spare = j;
 }
 
 /* The bucket is full, or the last: it travels. */
@@ -50,15 +70,11 @@ static void send(part *p, job *j)
 void sums_reset(void *user)
 {
     part *p = user;
-    for (job *j = p->list; j; j = p->list) { /* of a list that was never summed, some may be on their way */
-        p->list = j->list_next;
-        if (j->block)
-            part_wait(p, j);
-        j->block = 0;
-        j->list_next = p->spare;
-        p->spare = j;
+    while (p->list) { /* of a list that was never summed, some may be on their way */
+        if (p->list->block)
+            part_wait(p, p->list);
+        retire_first(p);
     }
-    p->list_last = NULL;
 }
 
 bool sums_add(void *user, const float *numbers, int64_t count)
@@ -99,14 +115,8 @@ void sums_take(void *user, float *to, int64_t count)
         j->taken += left;
         to += left;
         count -= left;
-        if (j->taken == j->count) { /* nothing of it is wanted any more */
-            p->list = j->list_next;
-            if (!p->list)
-                p->list_last = NULL;
-            j->block = 0;
-            j->list_next = p->spare;
-            p->spare = j;
-        }
+        if (j->taken == j->count)
+            retire_first(p);
     }
 }
 
@@ -115,8 +125,6 @@ void sums_free(part *p)
     sums_reset(p);
     for (job *j = p->spare; j; j = p->spare) {
         p->spare = j->list_next;
-        free(j->numbers);
-        free(j->pieces);
-        free(j);
+        free_bucket(j);
     }
 }

@@ -136,4 +136,15 @@ function shell.installed()
   return prefix
 end
 
+-- The files of a finished run, times aside, as one text by name.
+function shell.contents(path)
+  local found = {}
+  local pipe = io.popen(("cd %s && find . -type f | sort"):format(shell.quote(path)))
+  for name in pipe:lines() do
+    found[name] = shell.read(path .. "/" .. name):gsub('"seconds":[%d.]+', "")
+  end
+  pipe:close()
+  return found
+end
+
 return shell

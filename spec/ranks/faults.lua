@@ -43,13 +43,7 @@ end
 local function finish(ranks, out)
   local result = shell.run(command(ranks, out), { timeout = 200 })
   assert(result.code == 0, result.out .. result.err)
-  local found = {}
-  local pipe = io.popen(("cd %s/soak && find . -type f | sort"):format(shell.quote(out)))
-  for name in pipe:lines() do
-    found[name] = shell.read(out .. "/soak/" .. name):gsub('"seconds":[%d.]+', "")
-  end
-  pipe:close()
-  return found
+  return shell.contents(out .. "/soak")
 end
 
 -- A folder of this name.

@@ -8,17 +8,6 @@ local shell = dofile(folder .. "../cli/shell.lua")
 
 local soak = {}
 
--- The files of a finished run, times aside, as one text by name.
-local function contents(path)
-  local found = {}
-  local pipe = io.popen(("cd %s && find . -type f | sort"):format(shell.quote(path)))
-  for name in pipe:lines() do
-    found[name] = shell.read(path .. "/" .. name):gsub('"seconds":[%d.]+', "")
-  end
-  pipe:close()
-  return found
-end
-
 local function child(out, marker, seconds)
   local words = { "env", "MARKER=" .. marker, shell.ganlua, "--threads", "1", "--out", out, folder .. "game.lua" }
   for i, word in ipairs(words) do words[i] = shell.quote(word) end
@@ -46,7 +35,7 @@ function soak.run(kills, seed)
   os.execute("mkdir " .. shell.quote(root .. "/whole"))
   local started = now()
   assert(child(root .. "/whole", "/dev/null", 600) == 0, shell.read(root .. "/whole/said"))
-  local wanted = contents(root .. "/whole/soak")
+  local wanted = shell.contents(root .. "/whole/soak")
   local names = { m = "moving", s = "sampling", c = "saving", [""] = "starting" }
   local count, runs = { starting = 0, moving = 0, sampling = 0, saving = 0 }, 0
   local done, longest = 0, now() - started
@@ -68,7 +57,7 @@ function soak.run(kills, seed)
         error(("after kill %d the run failed:\n%s"):format(done, shell.read(out .. "/said")), 0)
       end
     until code == 0
-    local found = contents(out .. "/soak")
+    local found = shell.contents(out .. "/soak")
     for name, text in pairs(wanted) do
       if found[name] ~= text then error(("after kill %d: %s differs (in %s)"):format(done, name, out), 0) end
       found[name] = nil
