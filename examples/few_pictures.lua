@@ -21,6 +21,17 @@ if not all.classes then error(path .. ": wanted pictures in classes", 0) end
 local class = all:only(gan.setting("class", 1) - 1)
 local some = class:slice(1, gan.setting("count", 500))
 
+local augmentations = {
+  none = function() end,
+  diffaugment = function() return gan.augment.diffaugment {} end,
+  translation = function() return gan.augment.diffaugment { color = false, cutout = 0 } end,
+  ada = function() return gan.augment.ada { speed = 10 } end,
+}
+local augment = gan.setting("augment", "none")
+if not augmentations[augment] then
+  error(("augment=%s: wanted none, diffaugment, translation or ada"):format(augment), 0)
+end
+
 local file = gan.setting("features", "features.safetensors")
 local features
 if io.open(file) then
@@ -30,33 +41,25 @@ else
   gan.save(file, features:state())
 end
 
-local shape = some:shape()
-local augmentations = {
-  none = function() end,
-  diffaugment = function() return gan.augment.diffaugment {} end,
-  translation = function() return gan.augment.diffaugment { color = false, cutout = 0 } end,
-  ada = function() return gan.augment.ada { speed = 10 } end,
-}
+local shape, iterations = some:shape(), gan.setting("iterations", 6000)
 local recipe = gan.recipe.dcgan { size = shape[1], channels = shape[3], width = gan.setting("width", 32) }
-local augment = gan.setting("augment", "none")
-if not augmentations[augment] then
-  error(("augment=%s: wanted none, diffaugment, translation or ada"):format(augment), 0)
-end
 -- Four times the paper's learning rate, and an ADA that follows as fast: learning by heart shows within minutes.
 local adam = gan.optim.adam { lr = gan.setting("lr", 8e-4), betas = { 0.5, 0.999 } }
 local run = gan.train(recipe:options {
   name = "few-" .. augment, data = some, batch = gan.setting("batch", 32), ema = { decay = 0.995 }, reuse = true,
   loss = gan.loss.hinge {},
   optimizer = { generator = adam, discriminator = adam }, augment = augmentations[augment](),
-  measure = { every = 500, features = features, metrics = { "frechet" }, count = 1000, real = class },
-  schedule = gan.schedule.alternate { iterations = gan.setting("iterations", 6000) },
+  measure = {
+    every = math.min(500, iterations), features = features, metrics = { "frechet" }, count = 1000, real = class,
+  },
+  schedule = gan.schedule.alternate { iterations = iterations },
 })
 
-local distances, iterations = run:history "frechet"
+local distances, measured_at = run:history "frechet"
 local best = 1
 for i, distance in ipairs(distances) do
   if distance < distances[best] then best = i end
 end
 print(("%s: Frechet distance %.1f at the end, at best %.1f in iteration %d"):format(augment, distances[#distances],
-  distances[best], iterations[best]))
+  distances[best], measured_at[best]))
 return { frechet = distances[#distances], best = distances[best] }
