@@ -42,8 +42,14 @@ local function beside(words, steps, options)
   options = options or {}
   local quoted = {}
   for i, word in ipairs(words) do quoted[i] = shell.quote(word) end
-  local text = ("%s%s %s >out 2>err &\nprogram=$!\nlink\n%s\nwait $program; echo \"code $?\"; cat out err"):format(
-    helpers, shell.quote(shell.ganlua), table.concat(quoted, " "), steps)
+  -- What an earlier program said of its port must be gone before `link` looks, however late this one starts.
+  local text = ([[%srm -f out
+%s %s >out 2>err &
+program=$!
+link
+%s
+wait $program; echo "code $?"; cat out err]]):format(helpers, shell.quote(shell.ganlua),
+    table.concat(quoted, " "), steps)
   return shell.run({ "bash", "-c", text }, { cwd = options.cwd, timeout = 120 })
 end
 
