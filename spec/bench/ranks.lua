@@ -32,7 +32,7 @@ local function show(name, compute, moves)
   print(("%s: %.4g ms a step here, %.1f MB of gradients; times as fast as one machine, by machines:"):format(name,
     compute * 1000, megabytes))
   local head = { ("%-12s"):format "" }
-  for power = 1, 10 do head[#head + 1] = ("%6d"):format(1 << power) end
+  for power = 1, 10 do head[#head + 1] = (" %7d"):format(1 << power) end
   print(table.concat(head))
   for _, link in ipairs(links) do
     local cells, before, useful, half = { ("%-12s"):format(("%g Gbit/s"):format(link.gbits)) }, 1, 1, 1
@@ -42,7 +42,7 @@ local function show(name, compute, moves)
       if speed >= 1.1 * before and useful == ranks // 2 then useful = ranks end
       if speed >= ranks / 2 then half = ranks end
       before = speed
-      cells[#cells + 1] = ("%6.4g"):format(speed)
+      cells[#cells + 1] = (" %7.2f"):format(speed)
     end
     local words = useful == 1 and "two machines add less than a tenth"
       or useful < 1024 and ("beyond %d a doubling adds less than a tenth"):format(useful) or "each doubling helps"

@@ -27,17 +27,33 @@ describe("a benchmark's worker", function()
 end)
 
 describe("the table of many machines", function()
-  it("has a line for each network, of 2 to 1,024 machines", function()
-    local result = shell.run { shell.ganlua, bench .. "bench.lua", "--ranks", "--quick", "--no-python" }
+  local function rows_of(result)
     assert.are.equal(0, result.code, result.err)
-    local lines = 0
-    for speeds, words in result.out:gmatch "\n10*%s?Gbit/s%s+([%d.e+%- ]+)  (%l[^\n]*; half of [^\n]*)" do
-      local count = select(2, speeds:gsub("%S+", ""))
-      assert.are.equal(10, count, words)
-      lines = lines + 1
+    local rows = {}
+    for speeds, words in result.out:gmatch "\n10*%s?Gbit/s%s+([%d.%s]+)  (%l[^\n]*; half of [^\n]*)" do
+      local row = {}
+      for speed in speeds:gmatch "%S+" do row[#row + 1] = tonumber(speed) or error(words .. ": " .. speed) end
+      assert.are.equal(10, #row, words)
+      rows[#rows + 1] = row
     end
-    assert.are.equal(12, lines, result.out)
+    assert.are.equal(12, #rows, result.out)
+    return rows
+  end
+
+  it("has a line for each network, of 2 to 1,024 machines", function()
+    rows_of(shell.run { shell.ganlua, bench .. "bench.lua", "--ranks", "--quick", "--no-python" })
   end)
+
+  -- A step that is over at once gains nothing, one of an hour loses nothing: the widest and the narrowest of figures.
+  for ms, most in pairs { [1e-6] = 1, [3.6e6] = 1024 } do
+    it(("keeps its figures apart where a step takes %g ms"):format(ms), function()
+      local rows = rows_of(shell.run { shell.ganlua, "-e", ([[
+        arg = { [0] = %q }
+        dofile(%q)({ quick = true }, function() return %.17g end)
+      ]]):format(bench .. "bench.lua", bench .. "ranks.lua", ms) })
+      for _, row in ipairs(rows) do assert.is_true(row[10] <= most and row[10] >= 0.99 * (most - 1), row[10]) end
+    end)
+  end
 end)
 
 describe("the benchmark of pictures", function()
