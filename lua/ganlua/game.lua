@@ -98,25 +98,33 @@ end
 
 local function play(self, kind, overrides)
   local measured = moves.play(self, kind, overrides)
-  self.recorder:returned(measured)
+  self.recorder:returned(kind == "both" and measured or measured[kind])
   return measured
 end
 
--- One move: what it measured when the run was here before (see recorder.lua), else it is played and recorded.
+-- A player has made a move, when the run was here before.
+local function recall(self, name, measured)
+  local player = self.players[name]
+  player.moves = player.moves + 1
+  self.latest[name] = measured
+end
+
+-- One move: what it measured when the run was here before (see recorder.lua), else it is played and recorded. Returns
+-- what the discriminator measured and what the generator did, as far as they move.
 local function move(self, kind, overrides)
   local recorder = recorder_of(self, kind)
-  local measured = recorder:recall(kind, overrides)
-  if measured then
-    for name, its in pairs(measured) do
-      self.players[name].moves = self.players[name].moves + 1
-      self.latest[name] = its
-    end
+  local told = recorder:recall(kind, overrides)
+  if told then
+    local discriminator = kind == "both" and told.discriminator or kind == "discriminator" and told or nil
+    local generator = kind == "both" and told.generator or kind == "generator" and told or nil
+    if discriminator then recall(self, "discriminator", discriminator) end
+    if generator then recall(self, "generator", generator) end
     recorder:go_on()
-    return measured
+    return discriminator, generator
   end
-  measured = recorder:play(kind, overrides, play, self, kind, overrides)
+  local measured = recorder:play(kind, overrides, play, self, kind, overrides)
   self.after_move(kind, measured)
-  return measured
+  return measured.discriminator, measured.generator
 end
 
 --- What a move may be told for itself alone; the trainer takes the same for all of them.
@@ -142,14 +150,15 @@ end
 --- gan.augment.ada, augment is the probability of its changes.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:discriminator(overrides)
-  return move(self, "discriminator", overrides).discriminator
+  return (move(self, "discriminator", overrides))
 end
 
 --- The generator's move: one step on a batch of generated samples. Returns {loss=, fake=, accuracy=, penalty=,
 --- grad_norm=}; accuracy is the discriminator's.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:generator(overrides)
-  return move(self, "generator", overrides).generator
+  local _, measured = move(self, "generator", overrides)
+  return measured
 end
 
 --- Both players' move at once, on the same batches: both gradients are taken at the same point. With extragradient =
@@ -157,8 +166,7 @@ end
 --- Returns two tables, the discriminator's and the generator's, measured where the move began.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:both(overrides)
-  local measured = move(self, "both", overrides)
-  return measured.discriminator, measured.generator
+  return move(self, "both", overrides)
 end
 
 --- How many moves a player has made, or both together.

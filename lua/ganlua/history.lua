@@ -24,21 +24,21 @@ local has_digest, raised = 0x80, 0x40
 history.next_raised = number_of.next | raised
 
 -- What moves measure, each with its bit in a record's mask. A table with anything else is kept as a plain value.
-local whole_mask, other = 0x3f, 0x80
+local whole_mask, no_penalty, other = 0x3f, 0x2f, 0x80
 
--- `first`: the record's first byte, where it begins with this.
+-- `first`: the record's first byte, where it begins with this. All that moves measure are floats.
 local function pack_measured(measured, first)
   local loss, real, fake, accuracy = measured.loss, measured.real, measured.fake, measured.accuracy
   local penalty, norm = measured.penalty, measured.grad_norm
-  local mask = (loss and 1 or 0) | (real and 2 or 0) | (fake and 4 or 0) | (accuracy and 8 or 0)
-    | (penalty and 16 or 0) | (norm and 32 or 0)
-  local left = 0
-  for _, value in next, measured do
-    if math.type(value) ~= "float" then left = 100 end
-    left = left + 1
-  end
-  for bit = 0, 5 do left = left - (mask >> bit & 1) end
-  if left ~= 0 then
+  local mask, known = 0, 0
+  if loss then mask, known = mask | 1, known + 1 end
+  if real then mask, known = mask | 2, known + 1 end
+  if fake then mask, known = mask | 4, known + 1 end
+  if accuracy then mask, known = mask | 8, known + 1 end
+  if penalty then mask, known = mask | 16, known + 1 end
+  if norm then mask, known = mask | 32, known + 1 end
+  for _ in next, measured do known = known - 1 end
+  if known ~= 0 then
     return (first and string.char(first) or "") .. "\x80" .. plain.pack(measured, "what a move measured")
   end
   if first then
@@ -63,7 +63,9 @@ local function unpack_measured(bytes, at)
   if mask == other then return unpack_plain(bytes, at + 1, "table") end
   if not mask or mask > whole_mask or #bytes < at + 48 then damaged(at) end
   local _, loss, real, fake, accuracy, penalty, norm, behind = unpack("<Bdddddd", bytes, at)
-  if mask ~= whole_mask then
+  if mask == no_penalty then
+    penalty = nil
+  elseif mask ~= whole_mask then
     loss, real, fake = mask & 1 ~= 0 and loss or nil, mask & 2 ~= 0 and real or nil, mask & 4 ~= 0 and fake or nil
     accuracy, penalty = mask & 8 ~= 0 and accuracy or nil, mask & 16 ~= 0 and penalty or nil
     norm = mask & 32 ~= 0 and norm or nil
@@ -76,17 +78,18 @@ local function head(kind, digest, flags)
   return digest and pack("<Bi8", tag | has_digest, digest) or string.char(tag)
 end
 
---- The record of a call that returned: for a move what each mover measured, by name; for measure a list with its
---- length n; for start and edit a table; else nothing.
+--- The record of a call that returned: for a player's move what it measured, for both by the players' names; for
+--- measure a list with its length n; for start and edit a table; else nothing.
 ---@param kind string
 ---@param digest integer?
 ---@param result? table
 ---@return string
 function history.record(kind, digest, result)
-  if not digest and result and result[kind] then return pack_measured(result[kind], number_of[kind]) end
+  local number = number_of[kind]
+  if number <= 2 and not digest then return pack_measured(result, number) end
   local first = head(kind, digest, 0)
+  if number <= 2 then return first .. pack_measured(result) end
   if kind == "both" then return first .. pack_measured(result.discriminator) .. pack_measured(result.generator) end
-  if result and result[kind] then return first .. pack_measured(result[kind]) end
   return result and first .. plain.pack(result, "what it returned") or first
 end
 
@@ -122,12 +125,8 @@ function history.read(bytes, at)
     result, at = unpack_plain(bytes, at)
     return kind, true, digest, result, at
   end
-  if kind == 1 then
+  if kind <= 2 then
     result, at = unpack_measured(bytes, at)
-    result = { discriminator = result }
-  elseif kind == 2 then
-    result, at = unpack_measured(bytes, at)
-    result = { generator = result }
   elseif kind == 3 then
     result = {}
     result.discriminator, at = unpack_measured(bytes, at)

@@ -34,6 +34,9 @@ end
 
 ---@class ganlua.metrics_log
 ---@field lines integer of the file
+---@field columns string[]
+---@field count integer rows in memory
+---@field values table<string, (number|false)[]> by column: each row's, false where it has none
 local Log = {}
 Log.__index = Log
 
@@ -41,9 +44,17 @@ Log.__index = Log
 ---@param measured? string[]
 function metrics_log.new(measured)
   local self = setmetatable({ lines = 0, kept = {} }, Log)
-  self:expect(measured or {})
   self:clear()
+  self:expect(measured or {})
   return self
+end
+
+-- Has a column from now on, empty until now.
+local function add_column(self, name)
+  if self.values[name] then return end
+  local list = {}
+  for i = 1, self.count do list[i] = false end
+  self.values[name] = list
 end
 
 --- From now on these columns stand behind the usual ones.
@@ -51,18 +62,27 @@ end
 function Log:expect(measured)
   self.measured, self.columns = measured, table.move(metrics_log.columns, 1, #metrics_log.columns, 1, {})
   table.move(measured, 1, #measured, #self.columns + 1, self.columns)
-end
-
--- The lists of a column.
-local function lists(self, name)
-  if not self.values[name] then self.values[name], self.iterations[name] = {}, {} end
-  return self.values[name], self.iterations[name]
+  for _, name in ipairs(self.columns) do add_column(self, name) end
 end
 
 --- Forgets the numbers in memory.
 function Log:clear()
-  self.values, self.iterations = {}, {}
-  for _, name in ipairs(self.columns) do lists(self, name) end
+  self.values, self.count = {}, 0
+  for _, name in ipairs(self.columns or {}) do add_column(self, name) end
+end
+
+-- Where the first `count` lines of a text end, and the last of them; nil where it has fewer.
+local function measure(text, count)
+  local size, start = 0, 0
+  for _ = 1, count do
+    start, size = size, text:find("\n", size + 1, true)
+    if not size then return nil end
+  end
+  return size, text:sub(start + 1, size - 1)
+end
+
+local function text_of(path, count)
+  return count > 0 and files.exists(path) and files.read_file(path) or ""
 end
 
 --- Where the first `count` lines of a file end, in bytes, and the last of them; nil where it has fewer.
@@ -71,33 +91,32 @@ end
 ---@return integer? size
 ---@return string? last
 function metrics_log.measure(path, count)
-  if count == 0 then return 0 end
-  if not files.exists(path) then return nil end
-  local text, size, start = files.read_file(path), 0, 0
-  for _ = 1, count do
-    start, size = size, text:find("\n", size + 1, true)
-    if not size then return nil end
-  end
-  return size, text:sub(start + 1, size - 1)
+  return measure(text_of(path, count), count)
 end
 
--- What was measured by iteration, in the lines of a file: a replay computes none of it again.
-local function measured_in(text)
-  local usual, kept = {}, {}
+local nothing <const> = {}
+
+-- What was measured by iteration, in the lines of a text up to byte `last`: a replay computes none of it again. It
+-- stands behind the last of the usual columns, in few lines.
+local function measured_in(text, last)
+  local usual, kept, at = {}, {}, 1
   for _, name in ipairs(metrics_log.columns) do usual[name] = true end
-  for line in text:gmatch "[^\n]+" do
-    if line:find('"seconds":[%d.e+-]+,') and not line:find '"event"' then -- something stands behind the last column
+  while true do
+    local _, stop = text:find('"seconds":', at, true)
+    if not stop or stop > last then return kept end
+    if text:find("^[%d.e+-]+,", stop + 1) then
+      local line = text:sub(at, (text:find("\n", stop, true) or #text + 1) - 1):match "[^\n]*$"
       local fine, row = pcall(core.json_decode, line)
-      local iteration = fine and type(row) == "table" and math.tointeger(row.iteration)
-      for name, value in pairs(iteration and row or {}) do
+      local iteration = fine and type(row) == "table" and not row.event and math.tointeger(row.iteration)
+      for name, value in pairs(iteration and row or nothing) do
         if not usual[name] and type(value) == "number" then
           kept[iteration] = kept[iteration] or {}
           kept[iteration][name] = value
         end
       end
     end
+    at = stop + 1
   end
-  return kept
 end
 
 --- Appends to this file from now on, behind its first `lines` lines.
@@ -106,11 +125,12 @@ end
 ---@return number seconds of the run when the last of these lines was written
 function Log:open(path, lines)
   lines = lines or 0
-  local size, last = metrics_log.measure(path, lines)
+  local text = text_of(path, lines)
+  local size, last = measure(text, lines)
   if not size then check.fail("%s: is damaged: it has fewer than the %d lines that there were", path, lines) end
-  self.kept = measured_in(files.exists(path) and files.read_file(path):sub(1, size) or "")
+  self.kept = measured_in(text, size)
   self.file, self.lines = journal.open(path, size), lines
-  return last and tonumber(last:match '"seconds":([%d.]+)') or 0
+  return tonumber(last:match '"seconds":([%d.]+)') or 0
 end
 
 --- One iteration's numbers in the columns' names, from what its moves measured.
@@ -140,14 +160,13 @@ end
 --- Keeps one iteration's numbers in memory, and adds to them what the file has of an iteration that was played before.
 ---@param row table<string, number>
 function Log:remember(row)
-  local iteration = row.iteration
-  for name, value in next, self.kept[iteration] or {} do row[name] = value end
-  for name, value in next, row do
-    local list, its = lists(self, name)
-    local place = #list + 1
-    list[place] = value
-    its[place] = iteration
+  for name, value in next, self.kept[row.iteration] or nothing do
+    add_column(self, name)
+    row[name] = value
   end
+  local place = self.count + 1
+  self.count = place
+  for name, list in next, self.values do list[place] = row[name] or false end
 end
 
 -- Adds a line to the file, where there is one.
@@ -170,12 +189,17 @@ function Log:note(fields)
   write(self, core.json_encode(fields))
 end
 
---- All values of a column, and the iterations that they belong to.
----@param name string one of the log's columns
----@return number[] values
----@return integer[] iterations
+--- All values of a column, and the iterations that they belong to; nil where there is no such column.
+---@param name string
+---@return number[]? values
+---@return integer[]? iterations
 function Log:history(name)
-  return self.values[name], self.iterations[name]
+  if not self.values[name] then return nil end
+  local values, iterations, all = {}, {}, self.values.iteration
+  for place, value in ipairs(self.values[name]) do
+    if value then values[#values + 1], iterations[#iterations + 1] = value, all[place] end
+  end
+  return values, iterations
 end
 
 --- Draws both players' losses into a PNG file.

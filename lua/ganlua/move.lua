@@ -19,47 +19,51 @@ local whole = require "ganlua.whole"
 
 local moves = {}
 
--- Undoes what an unfinished move did.
+-- Undoes what an unfinished move did. A game has one of these, for it makes one move at a time.
 local undo = {
   __close = function(move)
+    local game, discriminator, generator = move.game, move.discriminator, move.generator
+    move.discriminator, move.generator = nil, nil
     if move.done then return end
     local _ <close> = whole()
-    for name, kept in pairs(move.kept) do players.restore(move.game.players[name], kept) end
-    move.game.streams:back(move.streams)
-    if move.data then move.game.data:load_state(move.data) end
+    players.restore(game.players.discriminator, discriminator)
+    players.restore(game.players.generator, generator)
+    game.streams:back(move.streams)
+    if move.data then game.data:load_state(move.data) end
   end,
 }
 
 -- Call as `local move <close> = begin(self, s)`; set move.done at the end.
 local function begin(self, s)
+  local move = self.unfinished or setmetatable({}, undo)
   -- Where the second of two steps may run out of memory, the first is undone.
   local written = s.extragradient
     or #s.movers > 1 and not (s.optimizer.discriminator.at_once and s.optimizer.generator.at_once)
-  return setmetatable({
-    game = self,
-    kept = {
-      discriminator = players.snapshot(self.players.discriminator, written),
-      generator = players.snapshot(self.players.generator, written),
-    },
-    streams = self.streams:mark(),
-    data = self.data.load_state and self.data:state(),
-  }, undo)
+  local discriminator = players.snapshot(self.players.discriminator, written)
+  local generator = players.snapshot(self.players.generator, written)
+  move.streams = self.streams:mark(move.streams)
+  move.data = self.data.load_state and self.data:state()
+  move.game, move.discriminator, move.generator, move.done = self, discriminator, generator, false
+  self.unfinished = move
+  return move
 end
 
 -- Each mover's gradients at the present point, and what was measured there, on some of a batch's samples.
 local function slopes_of(self, s, due, batch, summed)
   local all, gradients = {}, {}
   local at = evaluation.new(self, s, due, batch)
-  for i, name in ipairs(s.movers) do
-    local added, measured
+  local movers = s.movers
+  for i = 1, #movers do
+    local name, added = movers[i], nil
     if #due[name] > 0 then
       self.streams:enter "penalty"
       at.mover = name
       added = penalties.total(due[name], at)
       self.streams:leave()
     end
-    gradients[name], measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
-      { consume = i == #s.movers, over_ranks = summed })
+    local slope, measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
+      i == #movers, summed)
+    gradients[name] = slope
     measured.penalty = measured.penalty or due[name].listed and 0.0 or nil
     at:judge(name, measured)
     all[name] = measured
@@ -101,6 +105,32 @@ local function follow(self, decay)
   end
 end
 
+-- Whoever moves steps along its gradients, and the penalties do what they do then. What is written is written whole.
+local function step(self, s, due, gradients)
+  local _ <close> = whole()
+  for i = 1, #s.movers do
+    local name = s.movers[i]
+    local player, lr = self.players[name], s.lr[name]
+    players.step(player, s.optimizer[name], gradients[name], lr and lr * self.lr_scale)
+    penalties.after(due[name], player.parameters)
+  end
+end
+
+-- The gradients of whoever moves, as they are stepped along, and what was measured.
+local function limited_slopes(self, s, due)
+  local gradients, measured, shown = slopes(self, s, due)
+  local iteration = self.iteration + 1
+  for i = 1, #s.movers do
+    local name = s.movers[i]
+    local player, its = self.players[name], gradients[name]
+    local norm = players.norm(player, iteration, its)
+    measured[name].grad_norm = norm
+    if self.norms_every and iteration % self.norms_every == 0 then players.keep_norms(player, iteration, its) end
+    if s.clip[name] then players.clip(its, norm, s.clip[name]) end
+  end
+  return gradients, measured, shown
+end
+
 --- Plays a move; returns what each mover measured, by name.
 ---@param self ganlua.game
 ---@param kind "discriminator"|"generator"|"both"
@@ -108,46 +138,40 @@ end
 ---@return table<string, table>
 function moves.play(self, kind, overrides)
   local s = move_options.resolve(self, kind, overrides)
-  local D, G = self.players.discriminator, self.players.generator
+  local movers, all_players = s.movers, self.players
+  local D, G = all_players.discriminator, all_players.generator
   if D.fade then players.go_on_fading(D, self.iteration) end
   if G.fade then players.go_on_fading(G, self.iteration) end
   local move <close> = begin(self, s)
   local due = {}
-  for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end
+  for i = 1, #movers do
+    local name = movers[i]
+    due[name] = penalties.due(s.penalties, all_players[name], s.clock[name])
+  end
 
-  local measured, shown
-  for step = 1, s.extragradient and 2 or 1 do
-    local gradients, now
-    gradients, now, shown = slopes(self, s, due)
-    for _, name in ipairs(s.movers) do
-      now[name].grad_norm = players.norm(self.players[name], self.iteration + 1, gradients[name])
-      if self.norms_every and (self.iteration + 1) % self.norms_every == 0 then
-        players.keep_norms(self.players[name], self.iteration + 1, gradients[name])
-      end
-      players.clip(gradients[name], now[name].grad_norm, s.clip[name])
-    end
-    measured = measured or now
+  local gradients, measured, shown = limited_slopes(self, s, due)
+  step(self, s, due, gradients)
+  if s.extragradient then
+    local there, _, seen = limited_slopes(self, s, due)
     local _ <close> = whole()
-    for _, name in ipairs(s.movers) do
-      local player = self.players[name]
-      if step == 2 then players.return_to(player, move.kept[name]) end
-      players.step(player, s.optimizer[name], gradients[name], s.lr[name] and s.lr[name] * self.lr_scale)
-      penalties.after(due[name], player.parameters)
-    end
+    players.return_to(D, move.discriminator)
+    players.return_to(G, move.generator)
+    step(self, s, due, there)
+    shown = seen
   end
   if s.augment and measured.discriminator then
     measured.discriminator.augment = augment.adjust(s.augment, D, s.batch)
   end
   local _ <close> = whole()
-  local rows = share.rows(s.batch, self.pac)
-  share.level(D.buffers, rows)
-  share.level(G.buffers, rows)
+  share.level(s.batch, self.pac, D.buffers, G.buffers)
   if self.ema and due.generator then follow(self, s.ema_decay) end
 
   move.done = true
   self.shown = shown
-  for _, name in ipairs(s.movers) do
-    self.players[name].moves = self.players[name].moves + 1
+  for i = 1, #movers do
+    local name = movers[i]
+    local player = all_players[name]
+    player.moves = player.moves + 1
     self.latest[name] = measured[name]
     self.seen[name] = self.seen[name] + s.batch
   end

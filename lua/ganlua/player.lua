@@ -125,11 +125,12 @@ end
 ---@param iteration integer that messages name
 ---@param loss ganlua.tensor one number
 ---@param penalty? ganlua.tensor one number
----@param how { consume: boolean, over_ranks: boolean? } whether the graph is used up; whether gradients are summed over
---- the ranks, each of which has the loss of all rows, and the penalty of its own
+---@param last boolean whether the graph is used up
+---@param over_ranks boolean whether gradients are summed over the ranks, each of which has the loss of all rows, and
+--- the penalty of its own
 ---@return ganlua.tensor[] gradients
 ---@return { loss: number, penalty: number? }
-function player.gradients(self, iteration, loss, penalty, how)
+function player.gradients(self, iteration, loss, penalty, last, over_ranks)
   self.not_finite = false
   local measured = {
     loss = value_of(self, iteration, "loss", loss),
@@ -137,8 +138,8 @@ function player.gradients(self, iteration, loss, penalty, how)
   }
   if penalty then loss = loss + share.weighted(penalty) end
   -- A stage whose head has been taken over from has a part that nothing depends on any more.
-  how.unused = self.growing and "zero" or nil
-  return core.grad(loss, self.parameters, how), measured
+  local unused = self.growing and "zero" or nil
+  return core.grad(loss, self.parameters, { consume = last, over_ranks = over_ranks, unused = unused }), measured
 end
 
 --- Adds a share of gradients, which are freed or taken over, to a sum of such.
@@ -189,9 +190,9 @@ end
 --- Shortens gradients whose norm is more than a limit, as PyTorch's clip_grad_norm_ does.
 ---@param gradients ganlua.tensor[]
 ---@param norm number
----@param limit number?
+---@param limit number
 function player.clip(gradients, norm, limit)
-  if limit and norm > limit then core.no_grad(scale, gradients, limit / (norm + 1e-6)) end
+  if norm > limit then core.no_grad(scale, gradients, limit / (norm + 1e-6)) end
 end
 
 --- One step along gradients, which are freed.
@@ -235,13 +236,12 @@ end
 ---@param written boolean
 ---@return table
 function player.snapshot(self, written)
-  local kept = { moments = self.moments }
-  kept.memory = next(self.memory) and copy_of(self.memory, false) or nil
-  kept.buffers = #self.buffers > 0 and player.exchange_buffers(self) or nil
-  if written then
-    kept.moments, kept.parameters = copy_of(self.moments, true), copy_of(self.parameters, true)
-  end
-  return kept
+  return {
+    memory = next(self.memory) and copy_of(self.memory, false) or nil,
+    buffers = #self.buffers > 0 and player.exchange_buffers(self) or nil,
+    moments = written and copy_of(self.moments, true) or self.moments,
+    parameters = written and copy_of(self.parameters, true) or nil,
+  }
 end
 
 --- Puts back what a snapshot kept.

@@ -54,9 +54,10 @@ local function begin(self, kind, overrides)
     if self.journal then self.journal:write(history.record("edit", nil, { text = self.typed })) end
     self.typed = nil
   end
+  local streams = self.streams
   self.busy, self.digest = kind, overrides and self.journal and core.digest(overrides) or nil
-  self.calls, self.depth = self.calls + 1, self.streams.depth
-  self.streams:enter "inside"
+  self.calls, self.depth = self.calls + 1, streams.depth
+  streams:enter "inside"
   return self
 end
 
@@ -93,8 +94,8 @@ function Recorder:returned(result)
 end
 
 function Recorder:__close(problem)
-  while self.streams.depth > self.depth do self.streams:leave() end
-  local kind, journal = self.busy, self.journal
+  local streams, kind, journal = self.streams, self.busy, self.journal
+  while streams.depth > self.depth do streams:leave() end
   self.busy = nil
   if problem ~= nil and journal then
     self.raised, self.before = problem, journal.size
@@ -208,12 +209,10 @@ end
 --- raised in it.
 function Recorder:go_on()
   if self.live then return end
-  if self.at <= #self.bytes then
-    if self.bytes:byte(self.at) == history.number_of.edit then
-      if not self.editing then self:edit() end
-      return
-    end
-    if self.bytes:byte(self.at) ~= history.next_raised then return end
+  local first = string.byte(self.bytes, self.at) -- nil behind the last record
+  if first then
+    if first == history.number_of.edit and not self.editing then return self:edit() end
+    if first ~= history.next_raised then return end
     local _, _, _, problem, behind = history.read(self.bytes, self.at)
     self.at = behind
     self:go_on()

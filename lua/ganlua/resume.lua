@@ -125,8 +125,10 @@ local function recount(self, bytes, last)
       iteration = iteration + 1
       self.log:remember(metrics_log.row(iteration, latest.discriminator, latest.generator))
       latest = {}
-    elseif number <= 3 and not raised then
-      for name, measured in pairs(result) do latest[name] = measured end
+    elseif number <= 2 and not raised then
+      latest[kind] = result
+    elseif kind == "both" and not raised then
+      latest = result
     end
     at = behind
   end

@@ -48,15 +48,14 @@ end
 
 ---- A run's streams ------------------------------------------------------------------------------------------------
 
----@class ganlua.random_state
----@field seed integer
----@field stream integer
----@field position integer
+--- Where a stream is: so many numbers into its purpose's own stream, or, where the script has seeded it, into another.
+---@alias ganlua.place_in_stream integer | { seed: integer, stream: integer, position: integer }
 
 ---@class ganlua.streams
 ---@field seed integer
----@field states table<string, ganlua.random_state> by purpose; never written in place
----@field open string[] the purposes that were entered and not left, the last one current
+---@field states table<string, ganlua.place_in_stream> by purpose; 0 where there is none
+---@field shared boolean? whether a mark has the same table, which is not written then
+---@field outside { seed: integer, stream: integer, position: integer }? of what lies outside all purposes
 local Set = {}
 Set.__index = Set
 
@@ -67,19 +66,34 @@ function streams.new(seed)
   return setmetatable({ seed = seed, states = {}, open = {}, depth = 0 }, Set)
 end
 
--- The state of a purpose; nil is that of what lies outside all of them.
-local function state_of(self, purpose)
-  if not purpose then return self.outside end
-  return self.states[purpose] or { seed = self.seed, stream = number_of[purpose], position = 0 }
+-- Makes the stream of a purpose the current one, where it stopped last; nil is what lies outside all of them. Returns
+-- where the one before it has come to.
+local function exchange(self, purpose)
+  local state = self.outside
+  if purpose then state = self.states[purpose] or 0 end
+  if type(state) == "number" then return core.exchange_random(self.seed, number_of[purpose], state) end
+  if not state then return core.exchange_random() end
+  return core.exchange_random(state.seed, state.stream, state.position)
+end
+
+-- A table of states that may be written.
+local function own_states(self)
+  if self.shared then
+    local states = {}
+    for purpose, state in next, self.states do states[purpose] = state end
+    self.states, self.shared = states, nil
+  end
+  return self.states
 end
 
 -- Keeps how far the stream of a purpose has come.
 local function keep(self, purpose, seed, stream, position)
-  local state = state_of(self, purpose)
-  if not state or state.position ~= position or state.seed ~= seed or state.stream ~= stream then
-    state = { seed = seed, stream = stream, position = position }
+  if seed == self.seed and stream == number_of[purpose] then
+    if position ~= (self.states[purpose] or 0) then own_states(self)[purpose] = position end
+  else
+    local state = { seed = seed, stream = stream, position = position }
+    if purpose then own_states(self)[purpose] = state else self.outside = state end
   end
-  if purpose then self.states[purpose] = state else self.outside = state end
 end
 
 -- How many purposes are entered, of all sets: math.random asks.
@@ -89,21 +103,22 @@ local entered = 0
 ---@param purpose string
 ---@return integer
 function Set:place(purpose)
-  return state_of(self, purpose).position
+  local state = self.states[purpose] or 0
+  return type(state) == "table" and state.position or state
 end
 
 --- Puts such a stream to a place.
 ---@param purpose string
 ---@param position integer
 function Set:go(purpose, position)
-  self.states[purpose] = { seed = self.seed, stream = number_of[purpose], position = position }
+  own_states(self)[purpose] = position
 end
 
 --- Makes `purpose` the current stream, where it stopped last, until leave() goes back to the one that is current now.
 ---@param purpose string
 function Set:enter(purpose)
-  local state, depth = state_of(self, purpose), self.depth
-  keep(self, self.open[depth], core.exchange_random(state.seed, state.stream, state.position))
+  local depth = self.depth
+  keep(self, self.open[depth], exchange(self, purpose))
   self.depth, self.open[depth + 1] = depth + 1, purpose
   entered = entered + 1
 end
@@ -111,8 +126,7 @@ end
 --- Remembers how far the current stream has come, and goes back to the one before it.
 function Set:leave()
   local depth = self.depth
-  local purpose, outer = self.open[depth], state_of(self, self.open[depth - 1])
-  keep(self, purpose, core.exchange_random(outer.seed, outer.stream, outer.position))
+  keep(self, self.open[depth], exchange(self, self.open[depth - 1]))
   self.depth, self.open[depth] = depth - 1, nil
   entered = entered - 1
 end
@@ -124,8 +138,7 @@ local function go_to(self, depth)
     entered = entered - 1
   end
   self.depth = depth
-  local state = state_of(self, self.open[depth])
-  if state then core.exchange_random(state.seed, state.stream, state.position) end
+  exchange(self, self.open[depth])
 end
 
 local leaves = { __close = function(block)
@@ -142,42 +155,60 @@ function Set:within(purpose)
   return setmetatable({ set = self, depth = depth }, leaves)
 end
 
---- Where all streams are now, for back().
-function Set:mark()
+-- Keeps how far the current stream has come.
+local function keep_current(self)
   keep(self, self.open[self.depth], core.exchange_random())
-  local states = {}
-  for purpose, state in next, self.states do states[purpose] = state end
-  return { states = states, outside = self.outside, depth = self.depth }
+end
+
+---@class ganlua.streams_mark
+---@field states table<string, ganlua.place_in_stream> never written
+
+--- Where all streams are now, for back().
+---@param mark? ganlua.streams_mark one that is needed no more
+---@return ganlua.streams_mark
+function Set:mark(mark)
+  mark = mark or {}
+  keep_current(self)
+  mark.states, mark.outside, mark.depth, self.shared = self.states, self.outside, self.depth, true
+  return mark
 end
 
 --- Puts all streams back to where they were: what was entered since is left.
+---@param mark ganlua.streams_mark
 function Set:back(mark)
-  self.states, self.outside = mark.states, mark.outside
+  self.states, self.outside, self.shared = mark.states, mark.outside, true
   go_to(self, mark.depth)
+end
+
+--- Puts the stream of one purpose back to where it was.
+---@param purpose string
+---@param mark ganlua.streams_mark
+function Set:rewind(purpose, mark)
+  keep_current(self)
+  own_states(self)[purpose] = mark.states[purpose]
+  go_to(self, self.depth)
+end
+
+-- The same states in a table of their own, those of purposes that there are.
+local function copy_of(states)
+  local copy = {}
+  for purpose in pairs(number_of) do
+    local state = states[purpose]
+    copy[purpose] = type(state) == "table"
+      and { seed = state.seed, stream = state.stream, position = state.position } or state
+  end
+  return copy
 end
 
 --- All positions, as a plain table that JSON can hold; a stream that the script has seeded is there as it stands.
 function Set:state()
-  if self.depth > 0 then keep(self, self.open[self.depth], core.exchange_random()) end
-  local plain = {}
-  for purpose, state in pairs(self.states) do
-    local usual = state.seed == self.seed and state.stream == number_of[purpose]
-    plain[purpose] = usual and state.position
-      or { seed = state.seed, stream = state.stream, position = state.position }
-  end
-  return plain
+  if self.depth > 0 then keep_current(self) end
+  return copy_of(self.states)
 end
 
 --- Takes over what state() gave.
 function Set:load_state(plain)
-  self.states = {}
-  for purpose, state in pairs(plain) do
-    if number_of[purpose] then
-      self.states[purpose] = type(state) == "table"
-        and { seed = state.seed, stream = state.stream, position = state.position }
-        or { seed = self.seed, stream = number_of[purpose], position = state }
-    end
-  end
+  self.states, self.shared = copy_of(plain), nil
   if self.depth > 0 then go_to(self, self.depth) end
 end
 

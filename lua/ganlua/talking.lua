@@ -20,13 +20,6 @@ local function at_hand(self)
   end })
 end
 
--- Puts the schedule's random numbers back to where they were: those that were drawn by hand do not count.
-local function put_back(streams, mark)
-  local now = streams:mark()
-  now.states.schedule = mark.states.schedule
-  streams:back(now)
-end
-
 --- Opens the REPL between two moves. What was changed is saved, and the run is marked as edited. Returns whether the
 --- run goes on.
 ---@param self ganlua.trainer
@@ -43,7 +36,7 @@ function talking.talk(self)
     go_on = core.talk(function(text) recorder:by_hand(text) end)
   end
   self.talking = nil
-  put_back(self.game.streams, mark)
+  self.game.streams:rewind("schedule", mark) -- numbers that were drawn by hand do not count
   self.edited, self.game.shown = true, nil -- samples of before
   self.log:note { event = "edited", iteration = self.game.iteration }
   recorder:edited(self.state)
@@ -61,7 +54,7 @@ function talking.again(self, text)
     local _ <close> = at_hand(self)
     fine, problem = pcall(load("return " .. text, "=stdin", "t") or load(text, "=stdin", "t"))
   end
-  if not self.game.recorder.live then put_back(self.game.streams, mark) end
+  if not self.game.recorder.live then self.game.streams:rewind("schedule", mark) end
   if not fine then error(problem, 0) end
 end
 

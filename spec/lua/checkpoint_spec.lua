@@ -154,6 +154,22 @@ describe("json", function()
     assert.same({ a = { 1, 2 }, b = "é/" }, core.json_decode ' { "a" : [ 1 , 2 ] , "b":"\\u00e9\\/" } ')
   end)
 
+  it("writes numbers of six digits as its library does, with short cuts and without", function()
+    local drawn, values = core.randn(4000):totable(), { 0.0, -0.0, 1.0, 10.0, 0.5, 100000.5, 999999.5, 9.9999995,
+      0.0001, 0.00099999951, 1e-5, 1e6, 2.0 ^ 53, -1 / 0, 0 / 0, 3, -7 }
+    for i, value in ipairs(drawn) do values[#values + 1] = value * 10.0 ^ (i % 13 - 6) end
+    for i = -4000, 4000 do values[#values + 1] = i / 8 end
+    for _, value in ipairs(values) do
+      local short = core.json_encode({ a = value }, { "a" }, 6)
+      assert.equal(short:sub(1, -2) .. ',"b":"x"}', core.json_encode({ a = value, b = "x" }, { "a", "b" }, 6))
+    end
+    assert.equal('{"a \\" é":1,"b":0.25}', core.json_encode({ b = 0.25, ['a " é'] = 1 }, { 'a " é', "b" }, 6))
+    local names, long = {}, {}
+    for i = 1, 100 do names[i] = "column" .. i end
+    for i, name in ipairs(names) do long[name] = i / 7 end
+    assert.near(100 / 7, core.json_decode(core.json_encode(long, names, 6)).column100, 1e-4)
+  end)
+
   it("says where a text is wrong", function()
     for _, text in ipairs { "", "{", '{"a"}', "[1,]", "[1 2]", "nul", '"open', "{}x", "1-2" } do
       refuses("not JSON: ", core.json_decode, text)

@@ -375,10 +375,9 @@ describe("top_k", function()
     local all, best = {}, {}
     local run = gan.trainer(options { loss = listening(all), schedule = function(game)
       local still = gan.optim.sgd { lr = 0 }
-      local positions = {}
-      for purpose, state in pairs(game.streams.states) do positions[purpose] = state end
+      local mark = game.streams:mark()
       game:generator { optimizer = still }
-      game.streams.states = positions -- the same latents again
+      game.streams:back(mark) -- the same latents again
       game:generator { optimizer = still, top_k = 0.25, loss = listening(best) }
     end })
     run:train()

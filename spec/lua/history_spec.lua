@@ -7,8 +7,9 @@ local plain = require "ganlua.plain"
 local measured = { loss = 1.5, real = 2.0, fake = -1.0, accuracy = 0.75, penalty = 0.25, grad_norm = 3.0 }
 local records = {
   { "start", nil, { iteration = 0, moves = { generator = 0 }, state = { "x", [2.5] = true } } },
-  { "discriminator", nil, { discriminator = measured } },
-  { "generator", 77, { generator = { loss = 0.5, fake = 1.0 } } },
+  { "discriminator", nil, measured },
+  { "generator", 77, { loss = 0.5, fake = 1.0 } },
+  { "generator", nil, { loss = 0.5, fake = 1.0, accuracy = 0.5, own = 2 } },
   { "both", 5, { discriminator = measured, generator = { loss = 1, special = "own" } } },
   { "measure", nil, { n = 2, 1, false } },
   { "set", -1 }, { "grow" }, { "next" }, { "edit", nil, { state = {} } },

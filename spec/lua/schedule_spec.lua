@@ -323,6 +323,27 @@ describe("a watched game", function()
     assert.is_number(seen.loss)
     assert.equal(3, #run:history "d_loss")
   end)
+
+  it("that is over does not come between a later move and what it undoes", function()
+    local gan = require "ganlua"
+    local function network(out) return gan.nn.sequential { gan.nn.linear { out = out } } end
+    local hinge = gan.loss.hinge {}
+    local broken = { d = function() error("no loss", 0) end, g = hinge.g }
+    local fine, problem
+    local run = gan.train {
+      out = false, progress = false, seed = 1, generator = network(2), discriminator = network(1), latent = 2,
+      data = gan.data.ring {}, batch = 4, loss = hinge,
+      schedule = schedule.sequence {
+        schedule.stop_when(function() return true end, schedule.alternate { iterations = 2 }),
+        function(game)
+          fine, problem = pcall(game.discriminator, game, { loss = broken })
+          game:generator()
+          game:next()
+        end,
+      },
+    }
+    assert.same({ false, "no loss", 2 }, { fine, problem, run.game.iteration })
+  end)
 end)
 
 describe("schedule.describe", function()

@@ -226,14 +226,19 @@ function share.spread(parameters)
 end
 
 --- Running statistics of batches become means over the ranks, each of which saw rows of its own.
----@param places table[] buffers, as player.buffers has them
----@param rows ganlua.rows?
-function share.level(places, rows)
+---@param batch integer
+---@param pac integer
+---@param ... table[] buffers of networks, as player.buffers has them
+function share.level(batch, pac, ...)
+  local rows = share.rows(batch, pac)
+  if not rows then return end
   local own, list = {}, {}
-  for _, each in ipairs(rows and places or {}) do
-    local layer, key = each[1], each[2]
-    if layer.kind == "batch_norm" and layer.training and not layer.options.sync then
-      own[#own + 1], list[#list + 1] = each, core.no_grad(core.affine, layer[key], rows.weight)
+  for _, places in ipairs { ... } do
+    for _, each in ipairs(places) do
+      local layer, key = each[1], each[2]
+      if layer.kind == "batch_norm" and layer.training and not layer.options.sync then
+        own[#own + 1], list[#list + 1] = each, core.no_grad(core.affine, layer[key], rows.weight)
+      end
     end
   end
   if #list == 0 then return end

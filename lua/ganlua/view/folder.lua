@@ -97,8 +97,7 @@ function folder_view.show(board, list)
       rows.run = run.name
       pieces[#pieces + 1] = rows
     end
-    local _, iterations = log:history "iteration"
-    statuses[i] = { iteration = iterations[#iterations] or 0, seconds = (log:history "seconds")[#iterations] }
+    statuses[i] = { iteration = log.values.iteration[log.count] or 0, seconds = log.values.seconds[log.count] or nil }
   end
   local config = read(list[1].folder .. "/config.lua", 1 << 20)
   board:post("hello", {

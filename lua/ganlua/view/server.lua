@@ -85,7 +85,7 @@ local function past(self, run)
   local list = columns.pieces(run.log, most_rows, piece)
   for _, rows in ipairs(list) do rows.run = self.name end
   self.board:replace("metrics", list)
-  self.place, self.told = #select(2, run.log:history "iteration"), 0
+  self.place, self.told = run.log.count, 0
 end
 
 -- Everything that a viewer needs to begin.
@@ -136,7 +136,7 @@ local function tell_moves(self)
 end
 
 local function tell_metrics(self, run)
-  local last = #select(2, run.log:history "iteration")
+  local last = run.log.count
   if self.fresh or last < self.place then -- a replay, or the way back to a checkpoint, has filled the log anew
     self.fresh = false
     return begin_again(self, run)
