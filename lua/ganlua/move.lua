@@ -105,9 +105,8 @@ local function follow(self, decay)
   end
 end
 
--- Whoever moves steps along its gradients, and the penalties do what they do then. What is written is written whole.
+-- Whoever moves steps along its gradients, and the penalties do what they do then.
 local function step(self, s, due, gradients)
-  local _ <close> = whole()
   for i = 1, #s.movers do
     local name = s.movers[i]
     local player, lr = self.players[name], s.lr[name]
@@ -116,7 +115,7 @@ local function step(self, s, due, gradients)
   end
 end
 
--- The gradients of whoever moves, as they are stepped along, and what was measured.
+-- The gradients of whoever moves, as they are stepped along, the samples that were shown, and what was measured.
 local function limited_slopes(self, s, due)
   local gradients, measured, shown = slopes(self, s, due)
   local iteration = self.iteration + 1
@@ -128,7 +127,7 @@ local function limited_slopes(self, s, due)
     if self.norms_every and iteration % self.norms_every == 0 then players.keep_norms(player, iteration, its) end
     if s.clip[name] then players.clip(its, norm, s.clip[name]) end
   end
-  return gradients, measured, shown
+  return gradients, shown, measured
 end
 
 --- Plays a move; returns what each mover measured, by name.
@@ -149,20 +148,23 @@ function moves.play(self, kind, overrides)
     due[name] = penalties.due(s.penalties, all_players[name], s.clock[name])
   end
 
-  local gradients, measured, shown = limited_slopes(self, s, due)
-  step(self, s, due, gradients)
+  local gradients, shown, measured = limited_slopes(self, s, due)
   if s.extragradient then
-    local there, _, seen = limited_slopes(self, s, due)
-    local _ <close> = whole()
+    do
+      local _ <close> = whole()
+      step(self, s, due, gradients)
+    end
+    gradients, shown = limited_slopes(self, s, due)
+  end
+  local _ <close> = whole() -- what is written is written whole
+  if s.extragradient then
     players.return_to(D, move.discriminator)
     players.return_to(G, move.generator)
-    step(self, s, due, there)
-    shown = seen
   end
+  step(self, s, due, gradients)
   if s.augment and measured.discriminator then
     measured.discriminator.augment = augment.adjust(s.augment, D, s.batch)
   end
-  local _ <close> = whole()
   share.level(s.batch, self.pac, D.buffers, G.buffers)
   if self.ema and due.generator then follow(self, s.ema_decay) end
 

@@ -94,6 +94,12 @@ function Progress:hand_to(f)
   self.elsewhere = f
 end
 
+--- Whether it is time to show where the run is.
+---@return boolean
+function Progress:is_due()
+  return self.clock() - self.last >= (self.terminal and terminal_pause or pipe_pause)
+end
+
 --- Shows where the run is, if it is time to (or `now`).
 ---@param at { iteration: integer, planned: integer?, metrics: table<string, number> }
 ---@param images integer pictures seen since the run started
@@ -101,8 +107,8 @@ end
 ---@param now? boolean
 ---@return boolean shown
 function Progress:show(at, images, iterations, now)
+  if not now and not self:is_due() then return false end
   local time = self.clock()
-  if not now and time - self.last < (self.terminal and terminal_pause or pipe_pause) then return false end
   self.last = time
   if self.silent then return true end
   local text = progress.text(at, { images = images, iterations = iterations, seconds = time - self.started })

@@ -180,7 +180,10 @@ function Run:after_iteration()
     self:keep_checkpoint()
   end
   if core.progress then core.progress(iteration, played.planned or 0, self.images, self.metrics) end
-  if self.progress:show(self:position(), self.images, self.played) then self.log:flush() end
+  if self.progress:is_due() then
+    self.progress:show(self:position(), self.images, self.played, true)
+    self.log:flush()
+  end
 end
 
 -- An iteration that was played before the run was cut off: its line is in metrics.jsonl, its hooks were called.
