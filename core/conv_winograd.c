@@ -82,6 +82,14 @@ gan_winograd gan_winograd_of(gan_context *ctx, const gan_conv *v)
     return w;
 }
 
+gan_winograd_packed gan_winograd_packed_of(gan_context *ctx, const gan_winograd *w, int64_t n)
+{
+    gan_winograd_packed packed;
+    for (int64_t at = 0; at < w->factors * w->factors; at++)
+        packed.blocks[at] = gan_scratch(ctx, (size_t)n * sizeof(gan_real));
+    return packed;
+}
+
 int64_t gan_winograd_tap(const gan_winograd *w, int64_t phase, int64_t a)
 {
     int64_t stride = w->v->stride, first = (phase + w->v->pad) % stride;
@@ -176,27 +184,21 @@ struct pass {
     int64_t phase, phases;          /* of `to`, of both axes, that are computed now */
     int64_t channel, width;         /* of its channels, too */
     int64_t panels;                 /* of these */
-    gan_real *packed;               /* factors of the weights: [phase][e][f][panel][depth] */
+    gan_winograd_packed packed;     /* factors of the weights: [phase][panel][depth] each */
     int64_t piece;                  /* tiles of an item */
     _Atomic int64_t next;           /* item */
     gan_real *slots;
     int64_t slot_size;
 };
 
-/* The packed factors (e, f) of the phase that is number `part` of those now. */
-static gan_real *packed_at(const struct pass *p, int64_t part, int64_t e, int64_t f)
-{
-    int64_t factors = p->w.factors;
-    return p->packed + ((part * factors + e) * factors + f) * p->panels * p->depth * p->products->panel;
-}
-
-/* From g0 (and g1) and the last to all factors along an axis, which lie `ahead` apart, n numbers each. */
-static void mix_weights(const struct pass *p, int64_t n, gan_real *g, int64_t ahead)
+/* From g0 (and g1) and the last to all factors along an axis: n numbers of each from `at` on in the blocks g, which are
+ * `ahead` apart. */
+static void mix_weights(const struct pass *p, int64_t n, gan_real *const *g, int64_t ahead, int64_t at)
 {
     if (p->w.taps == 2)
-        p->w.ctx->kernels->binary[GAN_ADD](n, g, 1, g + 2 * ahead, 1, g + ahead, 0, 0);
+        p->w.ctx->kernels->binary[GAN_ADD](n, g[0] + at, 1, g[2 * ahead] + at, 1, g[ahead] + at, 0, 0);
     else
-        p->products->winograd->halve(n, g, g + 3 * ahead, g + ahead, g + 2 * ahead);
+        p->products->winograd->halve(n, g[0] + at, g[3 * ahead] + at, g[ahead] + at, g[2 * ahead] + at);
 }
 
 /* An item is a panel of the weights in one phase of `from` or `to`. Its taps are packed first: the sums of packed numbers
@@ -206,25 +208,24 @@ static void pack_job(void *work, int64_t begin, int64_t end)
     const struct pass *p = work;
     const gan_conv *v = p->w.v;
     int64_t taps = p->w.taps, factors = p->w.factors, depth = p->w.channels, panel = p->products->panel;
-    int64_t n = depth * panel, across = p->panels * p->depth * panel, down = across * factors;
+    gan_real *const *packed = p->packed.blocks;
     for (int64_t item = begin; item < end; item++) {
         int64_t at = item % p->panels, part = item / p->panels, phase = p->phase + part;
         int64_t channel = p->channel + at * panel, columns = gan_least(panel, p->channel + p->width - channel);
         const gan_real *weight = v->weight + channel * (p->forward ? 1 : v->o);
-        gan_real *to = p->forward ? p->packed + (at * p->depth + part * depth) * panel
-                                  : packed_at(p, part, 0, 0) + at * p->depth * panel;
+        int64_t to = (p->forward ? at * p->depth + part * depth : (part * p->panels + at) * p->depth) * panel;
         for (int64_t a = 0; a < taps; a++)
             for (int64_t b = 0; b < taps; b++) {
                 int64_t tap = gan_winograd_tap(&p->w, phase / v->stride, a) * v->kw +
                               gan_winograd_tap(&p->w, phase % v->stride, b);
                 int64_t e = a + 1 < taps ? a : factors - 1, f = b + 1 < taps ? b : factors - 1;
                 p->products->pack(depth, columns, weight + tap * v->c * v->o, v->o, !p->forward,
-                                  to + e * down + f * across);
+                                  packed[e * factors + f] + to);
             }
         for (int64_t b = 0; b < taps; b++)
-            mix_weights(p, n, to + (b + 1 < taps ? b : factors - 1) * across, down);
+            mix_weights(p, depth * panel, packed + (b + 1 < taps ? b : factors - 1), factors, to);
         for (int64_t e = 0; e < factors; e++)
-            mix_weights(p, n, to + e * down, across);
+            mix_weights(p, depth * panel, packed + e * factors, 1, to);
     }
 }
 
@@ -258,14 +259,16 @@ static void compute_item(const struct pass *p, int64_t item, gan_real *slot)
     gan_real *nowhere = products + w->factors * p->piece * p->width;
     for (int64_t at = 0; at < p->phases * w->factors && !gan_stopped(w->ctx); at++) {
         int64_t part = at / w->factors, phase = p->phase + part, e = at % w->factors;
+        gan_real *const *packed = p->packed.blocks + e * w->factors;
+        int64_t weights = part * p->panels * p->depth * p->products->panel;
         for (int64_t f = 0; f < w->factors; f++) {
             for (int64_t i = 0; i < p->from_phases * p->from_phases; i++) {
                 int64_t seen = p->forward ? i : phase;
                 gan_winograd_mix(w, first, count, seen / stride, seen % stride, e, f, 0, w->channels,
                                  mixed + i * w->channels, p->pitch);
             }
-            gan_multiply(p->products, false, count, p->width, p->depth, mixed, p->pitch, packed_at(p, part, e, f),
-                         false, products + f * p->piece * p->width, p->width);
+            gan_multiply(p->products, false, count, p->width, p->depth, mixed, p->pitch, packed[f] + weights, false,
+                         products + f * p->piece * p->width, p->width);
         }
         add_tiles(p, first, count, phase, e, products, nowhere);
     }
@@ -294,10 +297,10 @@ static void pass(gan_context *ctx, const gan_conv *v)
 
     /* All phases at once where their weights are few; else one after another, and so many panels of channels. */
     int64_t panel = p.products->panel, panels = gan_pieces(p.channels, panel), all = p.to_phases * p.to_phases;
-    int64_t one = p.w.factors * p.w.factors * p.depth * panel, most = gan_most(1, GAN_WINOGRAD_PACKED / one);
+    int64_t one = p.depth * panel, most = gan_most(1, GAN_WINOGRAD_PACKED / (p.w.factors * p.w.factors * one));
     p.phases = all * panels <= most ? all : 1;
     panels = gan_pieces(panels, gan_pieces(panels, most));
-    p.packed = gan_scratch(ctx, (size_t)(p.phases * panels * one) * sizeof(gan_real));
+    p.packed = gan_winograd_packed_of(ctx, &p.w, p.phases * panels * one);
 
     int64_t threads = gan_threads(ctx);
     p.piece = gan_pieces(p.w.tiles, threads * gan_pieces(p.w.tiles, threads * PIECE)); /* as many for each thread */

@@ -4,6 +4,7 @@
 
 #include "conv.h"
 
+enum { GAN_WINOGRAD_FACTORS = 4 }; /* along an axis, at most */
 /* Numbers of packed factors at a time, about: what a third-level cache has for them. */
 enum { GAN_WINOGRAD_PACKED = 5 << 18 };
 /* Numbers between a row of factors of d and the next: rows that lay a multiple of 4096 bytes apart would push each other
@@ -23,6 +24,12 @@ typedef struct gan_winograd {
 
 /* A face's tiles. Takes scratch memory. */
 gan_winograd gan_winograd_of(gan_context *ctx, const gan_conv *v);
+/* A block of n packed numbers for each pair of factors, e * factors + f: several of a usual size rather than a large one,
+ * which no tensor could have when it is free. Takes scratch memory. */
+typedef struct gan_winograd_packed {
+    gan_real *blocks[GAN_WINOGRAD_FACTORS * GAN_WINOGRAD_FACTORS];
+} gan_winograd_packed;
+gan_winograd_packed gan_winograd_packed_of(gan_context *ctx, const gan_winograd *w, int64_t n);
 /* Which of the kernel's taps along an axis is tap a of a phase. */
 int64_t gan_winograd_tap(const gan_winograd *w, int64_t phase, int64_t a);
 /* Where tile t is, of all: the picture, and its place there. */

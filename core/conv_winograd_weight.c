@@ -25,12 +25,12 @@ enum { BLOCK = 256, PIECE = 64, SLICE = 128, THIN = 16 };
 struct weights {
     gan_winograd w;
     const gan_products *products;
-    int64_t block;         /* tiles, at most */
-    int64_t first, count;  /* a block's */
-    gan_real *packed;      /* its factors of y: [e][f][panel][tile] */
-    int64_t panels;        /* of the channels of y */
-    int64_t slice, slices; /* channels of x in an item, and items of a phase */
-    _Atomic int64_t next;  /* item */
+    int64_t block;              /* tiles, at most */
+    int64_t first, count;       /* a block's */
+    gan_winograd_packed packed; /* its factors of y: [panel][tile] each */
+    int64_t panels;             /* of the channels of y */
+    int64_t slice, slices;      /* channels of x in an item, and items of a phase */
+    _Atomic int64_t next;       /* item */
     gan_real *slots;
     int64_t slot_size;
 };
@@ -56,14 +56,15 @@ static void pack_places(const struct weights *s, int64_t first, int64_t count, i
     }
 }
 
-/* From y0 and y1, the first and the last, to all factors along an axis, which lie `ahead` apart, n numbers each. */
-static void mix_places(const struct weights *s, int64_t n, gan_real *y, int64_t ahead)
+/* From y0 and y1, the first and the last, to all factors along an axis: n numbers of each from `at` on in the blocks y,
+ * which are `ahead` apart. */
+static void mix_places(const struct weights *s, int64_t n, gan_real *const *y, int64_t ahead, int64_t at)
 {
     if (s->w.taps == 2) {
-        s->w.ctx->kernels->binary[GAN_ADD](n, y, 1, y + 2 * ahead, 1, y + ahead, 0, 0);
+        s->w.ctx->kernels->binary[GAN_ADD](n, y[0] + at, 1, y[2 * ahead] + at, 1, y[ahead] + at, 0, 0);
     } else {
-        memcpy(y + ahead, y + 3 * ahead, (size_t)n * sizeof *y);
-        s->products->winograd->halve(n, y, NULL, y + ahead, y + 2 * ahead);
+        memcpy(y[ahead] + at, y[3 * ahead] + at, (size_t)n * sizeof(gan_real));
+        s->products->winograd->halve(n, y[0] + at, NULL, y[ahead] + at, y[2 * ahead] + at);
     }
 }
 
@@ -71,19 +72,19 @@ static void mix_places(const struct weights *s, int64_t n, gan_real *y, int64_t 
 static void pack_job(void *work, int64_t begin, int64_t end)
 {
     const struct weights *s = work;
-    int64_t panel = s->products->panel, last = s->w.taps;
-    int64_t across = s->panels * s->count * panel, down = across * s->w.factors;
+    int64_t panel = s->products->panel, factors = s->w.factors, last = factors - 1;
+    gan_real *const *packed = s->packed.blocks;
     for (int64_t item = begin; item < end; item++) {
         int64_t channel = item % s->panels * panel, n = gan_least(panel, s->w.v->o - channel);
         int64_t piece = item / s->panels * PIECE, count = gan_least(PIECE, s->count - piece);
-        gan_real *to = s->packed + (item % s->panels * s->count + piece) * panel;
+        int64_t to = (item % s->panels * s->count + piece) * panel;
         for (int64_t place = 0; place < 4; place++)
             pack_places(s, s->first + piece, count, place, channel, n,
-                        to + place / 2 * last * down + place % 2 * last * across);
-        mix_places(s, count * panel, to, down);
-        mix_places(s, count * panel, to + last * across, down);
-        for (int64_t e = 0; e <= last; e++)
-            mix_places(s, count * panel, to + e * down, across);
+                        packed[place / 2 * last * factors + place % 2 * last] + to);
+        mix_places(s, count * panel, packed, factors, to);
+        mix_places(s, count * panel, packed + last, factors, to);
+        for (int64_t e = 0; e < factors; e++)
+            mix_places(s, count * panel, packed + e * factors, 1, to);
     }
 }
 
@@ -108,8 +109,7 @@ static void compute_item(const struct weights *s, int64_t item, gan_real *slot)
     for (int64_t at = 0; at < w->factors * w->factors && !gan_stopped(w->ctx); at++) {
         int64_t e = at / w->factors, f = at % w->factors;
         gan_winograd_mix(w, s->first, s->count, i, j, e, f, channel, n, mixed, pitch);
-        gan_multiply(s->products, true, n, v->o, s->count, mixed, pitch,
-                     s->packed + at * s->panels * s->count * s->products->panel, false, products, v->o);
+        gan_multiply(s->products, true, n, v->o, s->count, mixed, pitch, s->packed.blocks[at], false, products, v->o);
         for (int64_t tap = 0; tap < taps * taps; tap++) {
             int64_t place = gan_winograd_tap(w, i, tap / taps) * v->kw + gan_winograd_tap(w, j, tap % taps);
             gan_real *to = v->result + (place * v->c + channel) * v->o;
@@ -139,7 +139,7 @@ void gan_winograd_weight(gan_context *ctx, const gan_conv *v)
     s.panels = gan_pieces(v->o, panel);
     s.block = gan_most(1, GAN_WINOGRAD_PACKED / (pairs * s.panels * panel * PIECE)) * PIECE;
     s.block = gan_least(gan_least(BLOCK, s.w.tiles), s.block);
-    s.packed = gan_scratch(ctx, (size_t)(pairs * s.panels * panel * s.block) * sizeof(gan_real));
+    s.packed = gan_winograd_packed_of(ctx, &s.w, s.panels * panel * s.block);
     s.slices = gan_pieces(v->c, SLICE);
     while (s.slices * phases % threads != 0 && v->c >= 2 * THIN * s.slices) /* as many items for each thread */
         s.slices++;
