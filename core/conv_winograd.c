@@ -57,8 +57,8 @@ bool gan_winograd_pays(const gan_conv *v)
     int64_t tiles = gan_pieces(places, 2) * gan_pieces(across, 2), factors = taps + 1;
     if (4 * tiles * factors * factors > 3 * places * across * taps * taps)
         return false;
-    /* A tap of the weights that meets few places would be as inexact as those that meet many. */
-    bool all_meet = v->pad < v->kh && 4 * v->pad <= v->h + v->w;
+    /* A tap of the weights that meets far fewer places than its neighbours would be no more exact than they are. */
+    bool all_meet = 2 * v->pad <= v->kh && v->kh <= gan_least(v->h, v->w);
     return v->face == GAN_CONV_WEIGHT ? all_meet && v->n * tiles >= DEEP : v->n * tiles >= TILES;
 }
 

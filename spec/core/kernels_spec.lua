@@ -223,7 +223,8 @@ describe("every kernel set", function()
       local x, w, y = gan.randn(16, 14, 14, 64), gan.randn(4, 4, 64, 96), gan.randn(16, 7, 7, 96)
       core.write_file(arg[1], core.safetensors_encode {
         forward = core.conv2d(x, w, 2, 1), input = core.conv2d_input(y, w, 14, 14, 2, 1),
-        weight = core.conv2d_weight(x, y, 4, 4, 2, 1),
+        weight = core.conv2d_weight(x, y, 4, 4, 2, 1), forward_3 = core.conv2d(y, gan.randn(3, 3, 96, 70), 1, 1),
+        weight_3 = core.conv2d_weight(y, gan.randn(16, 7, 7, 70), 3, 3, 1, 1),
         product = gan.randn(700, 300):matmul(gan.randn(300, 200)),
       })
     ]]
