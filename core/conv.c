@@ -90,6 +90,10 @@ static bool compute_by_kernel(gan_context *ctx, gan_conv *v)
         gan_conv_patches(ctx, v);
         return false;
     }
+    if (gan_winograd_pays(v)) {
+        gan_conv_winograd(ctx, v);
+        return false;
+    }
     gan_conv_widen(ctx, v);
     (v->products->tiles ? gan_conv_tiles : gan_conv_direct)(ctx, v);
     return v->products->tiles;

@@ -43,6 +43,9 @@ void gan_conv_patches(gan_context *ctx, const gan_conv *v);
 /* Without them, by strips of the product kernel, which there must be (conv_direct.c). Not
  * for empty pictures. */
 void gan_conv_direct(gan_context *ctx, const gan_conv *v);
+/* By fewer products of strips, where that pays (conv_winograd.c), as some shapes and no kernels of others do. */
+bool gan_winograd_pays(const gan_conv *v);
+void gan_conv_winograd(gan_context *ctx, const gan_conv *v);
 /* By tiles, which the products must have (conv_tiles.c); not for empty pictures. And its face to the weights. */
 void gan_conv_tiles(gan_context *ctx, const gan_conv *v);
 void gan_conv_tiles_weight(gan_context *ctx, const gan_conv *v);

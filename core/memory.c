@@ -129,7 +129,7 @@ static void give(gan_context *ctx, void *block, size_t bytes)
 /* Bytes in use and for reuse together: what was once needed at the same time, and some for sizes that change. */
 static size_t most_kept(const gan_context *ctx)
 {
-    return ctx->peak + ctx->peak / 4 + ((size_t)8 << 20);
+    return ctx->peak + ctx->peak / 6 + ((size_t)8 << 20);
 }
 
 /* Of the free blocks that hold so many bytes, the smallest class: the block's own, or one of those up to half as large

@@ -379,5 +379,7 @@ static const gan_tiles tiles = {split_rows, split_pairs, split_columns, begin, e
 static const gan_tiles tiles_bf16 = {split_rows, split_pairs,   split_columns, begin,
                                      end,        multiply_bf16, store_rows,    turn};
 
-const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip, &tiles};
-const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL, WORTH, TILE_DEPTH, CACHE, pack, strip_bf16, &tiles_bf16};
+const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {PANEL, PANEL, WORTH,  TILE_DEPTH, CACHE,
+                                                          pack,  strip, &tiles, NULL};
+const gan_products BF16_NAME(GAN_KERNEL_SET) = {PANEL, PANEL,      WORTH,       TILE_DEPTH, CACHE,
+                                                pack,  strip_bf16, &tiles_bf16, NULL};

@@ -161,6 +161,20 @@ typedef struct gan_tiles {
 /* As pack (below) and split_columns leave a step: its four tiles one after another. */
 static const gan_tile_side gan_packed_side = {64, 1024, 2048, GAN_STEP_BYTES};
 
+/* ---- Convolution by fewer products (conv_winograd.c) ---- */
+
+typedef struct gan_winograd_loops {
+    /* For each of so many rows of n numbers, which lie from_step and to_step apart:
+     * to = (a + across b) + down (c + across d), a to d being from[]; without b and d, or c and d, where they are NULL. */
+    void (*mix)(int64_t rows, int64_t n, const gan_real *const from[4], int64_t from_step, gan_real across,
+                gan_real down, gan_real *to, int64_t to_step);
+    /* odd = (a + b + odd)/2, rest = (a + b - odd)/2; b is 0 where it is NULL */
+    void (*halve)(int64_t n, const gan_real *a, const gan_real *b, gan_real *odd, gan_real *rest);
+    /* Adds to a tile's four places, n numbers each, what the products of row e of the factors count for, which lie `ahead`
+     * apart; where they are a place's first, they are stored. For kernels of 2 and of 3 taps. Places may be the same. */
+    void (*add_tile[2])(int64_t n, const gan_real *products, int64_t ahead, int e, gan_real *const to[4]);
+} gan_winograd_loops;
+
 typedef struct gan_products {
     int rows, panel; /* of a strip, and columns of a panel */
     double worth;    /* Fewer multiplications than these, or tiles mostly empty, are left to vectors. 0: none are */
@@ -171,7 +185,8 @@ typedef struct gan_products {
     /* B [k x n], or B^T [n x k], whose rows are ld apart, into panels of k rows each, one after another. */
     void (*pack)(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool transposed, gan_real *to);
     void (*strip)(const gan_strip *strip);
-    const gan_tiles *tiles; /* what else the set has for convolutions; NULL: they go by strips */
+    const gan_tiles *tiles;             /* what else the set has for convolutions; NULL: they go by strips */
+    const gan_winograd_loops *winograd; /* NULL: they never go by fewer products */
 } gan_products;
 
 /* ---- Inner loops ---- */
@@ -207,6 +222,7 @@ typedef struct gan_kernels {
 /* ---- Sets ---- */
 
 extern const gan_kernels gan_kernels_portable, gan_kernels_avx2, gan_kernels_avx512;
+extern const gan_winograd_loops gan_winograd_avx2, gan_winograd_avx512;
 extern const gan_products gan_products_avx2, gan_products_avx512;
 extern const gan_products gan_products_amx, gan_products_amx_bf16;
 extern const gan_products gan_products_amx_emulated, gan_products_amx_emulated_bf16;

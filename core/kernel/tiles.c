@@ -195,4 +195,5 @@ static void pack(int64_t k, int64_t n, const gan_real *b, int64_t ld, bool trans
     }
 }
 
-const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {ROWS, PANEL, 0, 1, CACHE, pack, strip, NULL};
+const gan_products NAME(gan_products_, GAN_KERNEL_SET) = {
+    ROWS, PANEL, 0, 1, CACHE, pack, strip, NULL, &NAME(gan_winograd_, GAN_KERNEL_SET)};

@@ -5,6 +5,7 @@
 -- K products in float may be off by K units of 6e-8 in theory, and is off by about sqrt(K) of them; avx2 and avx512
 -- differ from the portable set in the order of their sums alone, and fuse multiplication and addition. amx rounds what
 -- it multiplies: to 16 bits in two parts by default (3 * 2^-16 of a product may be lost), to 8 bits in bf16 (2 * 2^-8).
+-- Where a convolution goes by fewer products (core/conv_winograd.c), each |b| is the sum over its phase's taps.
 -- Where there is no AMX, its kernel is proved with its tile operations in plain C, as amx_emulated.
 
 local gan = require "ganlua"
@@ -35,12 +36,14 @@ local function largest(x)
 end
 
 -- Fails where the sets differ in call(a, b) by more than their bounds; worst keeps the largest error by set. The
--- emulation is slow: it has its turn at every eighth call.
+-- emulation is slow: it has its turn at every eighth call. scale(a, b), of absolute values, is what errors are relative
+-- to, if not call's own.
 local calls = 0
-local function compare(label, a, b, call, worst)
+local function compare(label, a, b, call, worst, scale)
   calls = calls + 1
   core.kernels "portable"
-  local wanted, scale = call(a, b), call(a:abs(), b:abs()) + 1e-30
+  local wanted = call(a, b)
+  scale = (scale or call)(a:abs(), b:abs()) + 1e-30
   for _, set in ipairs(core.kernel_sets()) do
     core.kernels(set)
     local skipped = set == "portable" or set == "amx_emulated" and calls % 8 ~= 0
@@ -54,6 +57,31 @@ local function compare(label, a, b, call, worst)
       worst[name] = math.max(worst[name] or 0, off)
     end
     core.precision "default"
+  end
+end
+
+-- Each of a kernel's weights becomes the sum over those of its phase, which lie a stride apart.
+local function phase_sums(w, stride)
+  local kh, kw, c, o = table.unpack(w:shape())
+  local taps = w:reshape { kh // stride, stride, kw // stride, stride, c * o }
+  return (taps * 0 + taps:sum({ 1, 3 }, true)):reshape { kh, kw, c, o }
+end
+
+-- check(...), which compares a convolution's three faces; `fewer`: where it goes by fewer products.
+local function convolutions(worst, fewer)
+  return function(n, h, w, c, kh, kw, o, stride, pad)
+    local p, q = (h + 2 * pad - kh) // stride + 1, (w + 2 * pad - kw) // stride + 1
+    local x, weight, y = gan.randn(n, h, w, c), gan.randn(kh, kw, c, o), gan.randn(n, p, q, o)
+    local label = ("%dx%dx%dx%d, kernel %dx%d to %d, stride %d, pad %d"):format(n, h, w, c, kh, kw, o, stride, pad)
+    local function forward(a, b) return core.conv2d(a, b, stride, pad) end
+    local function input(a, b) return core.conv2d_input(a, b, h, w, stride, pad) end
+    local function to_weight(a, b) return core.conv2d_weight(a, b, kh, kw, stride, pad) end
+    compare("conv2d " .. label, x, weight, forward, worst,
+      fewer and function(a, b) return forward(a, phase_sums(b, stride)) end)
+    compare("conv2d_input " .. label, y, weight, input, worst,
+      fewer and function(a, b) return input(a, phase_sums(b, stride)) end)
+    compare("conv2d_weight " .. label, x, y, to_weight, worst,
+      fewer and function(a, b) return phase_sums(to_weight(a, b), stride) end)
   end
 end
 
@@ -111,18 +139,7 @@ describe("every kernel set", function()
 
   it("convolves, forwards and to input and weight, as the portable one does", function()
     local worst = {}
-    local function check(n, h, w, c, kh, kw, o, stride, pad)
-      local p, q = (h + 2 * pad - kh) // stride + 1, (w + 2 * pad - kw) // stride + 1
-      local x, weight, y = gan.randn(n, h, w, c), gan.randn(kh, kw, c, o), gan.randn(n, p, q, o)
-      local label = ("%dx%dx%dx%d, kernel %dx%d to %d, stride %d, pad %d"):format(n, h, w, c, kh, kw, o, stride, pad)
-      compare("conv2d " .. label, x, weight, function(a, b) return core.conv2d(a, b, stride, pad) end, worst)
-      compare("conv2d_input " .. label, y, weight, function(a, b)
-        return core.conv2d_input(a, b, h, w, stride, pad)
-      end, worst)
-      compare("conv2d_weight " .. label, x, y, function(a, b)
-        return core.conv2d_weight(a, b, kh, kw, stride, pad)
-      end, worst)
-    end
+    local check = convolutions(worst)
     gan.no_grad(function()
       for _ = 1, 300 do
         local kh, kw, stride, pad = random(1, 7), random(1, 7), random(1, 3), random(0, 3)
@@ -153,6 +170,52 @@ describe("every kernel set", function()
     report("convolutions", worst)
   end)
 
+  it("convolves by fewer products as the portable one does", function()
+    local worst = {}
+    local check = convolutions(worst, true)
+    gan.no_grad(function()
+      -- Two taps a phase, and three; tiles that reach beyond the picture, channels that are no whole panel or several
+      -- blocks of them, borders of all widths, one picture and more than a block of tiles has.
+      check(1, 32, 32, 32, 4, 4, 32, 2, 1)
+      check(65, 14, 14, 33, 4, 4, 47, 2, 1)
+      check(7, 19, 21, 64, 4, 4, 65, 2, 2)
+      check(3, 15, 17, 100, 4, 4, 40, 2, 0)
+      check(2, 23, 25, 513, 4, 4, 34, 2, 1)
+      check(2, 18, 18, 34, 4, 4, 513, 2, 3)
+      check(9, 17, 18, 40, 2, 2, 70, 1, 0)
+      check(9, 15, 16, 40, 2, 2, 70, 1, 1)
+      check(5, 29, 31, 36, 6, 6, 36, 3, 2)
+      check(33, 8, 8, 64, 3, 3, 96, 1, 1)
+      check(4, 17, 13, 65, 3, 3, 33, 1, 0)
+      check(3, 13, 17, 33, 3, 3, 65, 1, 2)
+      check(1, 17, 16, 513, 3, 3, 300, 1, 1)
+      check(2, 33, 31, 48, 6, 6, 48, 2, 2)
+      check(1, 40, 41, 35, 9, 9, 36, 3, 4)
+      for _ = 1, 40 do
+        local r, stride = random(2, 3), random(1, 3)
+        local k, pad = r * stride, random(0, r * stride)
+        local h, w = k + stride * random(2, 14), k + stride * random(2, 14)
+        check(random(1, 12), h, w, random(32, 90), k, k, random(32, 90), stride, pad)
+      end
+    end)
+    report("convolutions by fewer products", worst)
+  end)
+
+  -- What tells that fewer products are taken: a number is added to those beside it, and taken off again.
+  it("rounds a place of a convolution by fewer products as the largest number under it, and no other place", function()
+    for _, set in ipairs(core.kernel_sets()) do
+      core.kernels(set)
+      local large = gan.full({ 1, 32, 1, 32 }, 2 ^ 25)
+      local x = gan.concat({ gan.ones(1, 32, 15, 32), large, gan.ones(1, 32, 16, 32) }, 3)
+      local w = gan.concat({ gan.ones(2, 1, 32, 32), gan.zeros(2, 1, 32, 32) }, 2) -- what is to the right counts for 0
+      local row = core.conv2d(x, w, 1, 0):narrow(2, 1, 1):narrow(4, 1, 1):reshape { 31 }:totable()
+      for place, y in ipairs(row) do
+        local fewer = place == 15 and (set == "avx2" or set == "avx512")
+        assert.equal(fewer and 0 or place == 16 and 2 ^ 31 or 64, y, ("%s, place %d"):format(set, place))
+      end
+    end
+  end)
+
   it("gives the same bytes with any number of threads, but for the portable one's sums over a batch", function()
     local script = [[
       local gan = require "ganlua"
@@ -160,7 +223,8 @@ describe("every kernel set", function()
       local x, w, y = gan.randn(16, 14, 14, 64), gan.randn(4, 4, 64, 96), gan.randn(16, 7, 7, 96)
       core.write_file(arg[1], core.safetensors_encode {
         forward = core.conv2d(x, w, 2, 1), input = core.conv2d_input(y, w, 14, 14, 2, 1),
-        weight = core.conv2d_weight(x, y, 4, 4, 2, 1),
+        weight = core.conv2d_weight(x, y, 4, 4, 2, 1), forward_3 = core.conv2d(y, gan.randn(3, 3, 96, 70), 1, 1),
+        weight_3 = core.conv2d_weight(y, gan.randn(16, 7, 7, 70), 3, 3, 1, 1),
         product = gan.randn(700, 300):matmul(gan.randn(300, 200)),
       })
     ]]
