@@ -415,7 +415,7 @@ typedef struct gan_ranks {
     void *user;
     /* Every rank's `bytes` bytes, in the order of ranks: size * bytes. */
     bool (*gather)(void *user, const void *own, void *all, size_t bytes);
-    bool (*broadcast)(void *user, void *bytes, size_t count); /* rank 0's, to all */
+    bool (*broadcast)(void *user, int from, void *bytes, size_t count); /* one rank's, to all */
     /* A list of numbers that is summed over the ranks while others are still computed: add() copies and returns at once,
      * sum() waits for all that was added, take() hands the sums out in the same order. reset() begins a new list. */
     void (*reset)(void *user);
@@ -441,6 +441,8 @@ gan_tensor *gan_all_sum(gan_tensor *x);
 gan_tensor *gan_spread(gan_tensor *x);
 /* Every tensor becomes its sum over the ranks, in place. */
 void gan_all_sum_(int count, gan_tensor *const tensors[]);
+/* Every tensor becomes what rank `from` has, in place; there they stay as they are, and may have a graph. */
+void gan_broadcast_(int from, int count, gan_tensor *const tensors[]);
 
 /* The rows of a batch of `total` that this rank computes, from `first`; count 0: all of them. Random numbers of a shape
  * whose first size is count (or stands to it as count to total) are then those rows of what one process would draw. */

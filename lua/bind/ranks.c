@@ -206,25 +206,42 @@ static int broadcast(lua_State *L)
     return 1;
 }
 
-struct sum_work {
-    int count;
+struct list {
+    int from, count;
     gan_tensor **tensors;
 };
 
 static void sum_work(gan_context *ctx, void *argument)
 {
-    struct sum_work *w = argument;
+    struct list *w = argument;
     (void)ctx;
     gan_all_sum_(w->count, w->tensors);
+}
+
+static void copy_work(gan_context *ctx, void *argument)
+{
+    struct list *w = argument;
+    (void)ctx;
+    gan_broadcast_(w->from, w->count, w->tensors);
 }
 
 /* core.all_sum_(list of tensors): each becomes its sum over the ranks */
 static int all_sum_(lua_State *L)
 {
     lua_settop(L, 1);
-    struct sum_work w = {0};
+    struct list w = {0};
     w.tensors = ganlua_check_tensors(L, 1, "all_sum_", "tensors", &w.count);
     ganlua_enter(L, sum_work, &w);
+    return 0;
+}
+
+/* core.broadcast_(list of tensors, from): each becomes what rank `from` has */
+static int broadcast_(lua_State *L)
+{
+    struct list w = {.from = (int)luaL_checkinteger(L, 2)};
+    lua_settop(L, 1);
+    w.tensors = ganlua_check_tensors(L, 1, "broadcast_", "tensors", &w.count);
+    ganlua_enter(L, copy_work, &w);
     return 0;
 }
 
@@ -237,8 +254,8 @@ static int set_share(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"start_ranks", start_ranks}, {"machine", machine},     {"gather", gather}, {"broadcast", broadcast},
-    {"all_sum_", all_sum_},       {"set_share", set_share}, {NULL, NULL}};
+    {"start_ranks", start_ranks}, {"machine", machine},       {"gather", gather},       {"broadcast", broadcast},
+    {"all_sum_", all_sum_},       {"broadcast_", broadcast_}, {"set_share", set_share}, {NULL, NULL}};
 
 void ganlua_add_ranks(lua_State *L)
 {

@@ -98,7 +98,7 @@ function dist.broadcast(value, from)
   local answer = told[from + 1]
   if not answer.tensor then return answer.value end
   local x = mine and value:copy() or core.zeros(answer.value)
-  core.all_sum_ { x }
+  core.broadcast_({ x }, from)
   return x
 end
 

@@ -30,7 +30,7 @@ typedef struct job {
     double since;
 
     char *own, *all; /* gather: what this rank brings, and room for all; broadcast: all */
-    int bytes;
+    int bytes, from; /* broadcast: whose */
 
     float *numbers, *pieces; /* sum: both have room for `size` blocks */
     int64_t count, block;
