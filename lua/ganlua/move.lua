@@ -14,6 +14,7 @@ local move_options = require "ganlua.move_options"
 local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
 local ranks = require "ganlua.ranks"
+local seated_move = require "ganlua.ranks.seated_move"
 local share = require "ganlua.ranks.share"
 local whole = require "ganlua.whole"
 
@@ -24,6 +25,7 @@ local undo = {
   __close = function(move)
     if move.done then return end
     local _ <close> = whole()
+    if move.seats then move.game.seats:back(move.seats) end
     for name, kept in pairs(move.kept) do players.restore(move.game.players[name], kept) end
     move.game.streams:back(move.streams)
     if move.data then move.game.data:load_state(move.data) end
@@ -43,6 +45,7 @@ local function begin(self, s)
     },
     streams = self.streams:mark(),
     data = self.data.load_state and self.data:state(),
+    seats = self.seats and self.seats:mark(written),
   }, undo)
 end
 
@@ -51,18 +54,7 @@ local function slopes_of(self, s, due, batch, summed)
   local all, gradients = {}, {}
   local at = evaluation.new(self, s, due, batch)
   for i, name in ipairs(s.movers) do
-    local added, measured
-    if #due[name] > 0 then
-      self.streams:enter "penalty"
-      at.mover = name
-      added = penalties.total(due[name], at)
-      self.streams:leave()
-    end
-    gradients[name], measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
-      { consume = i == #s.movers, over_ranks = summed })
-    measured.penalty = measured.penalty or due[name].listed and 0.0 or nil
-    at:judge(name, measured)
-    all[name] = measured
+    gradients[name], all[name] = at:slopes(name, due[name], { consume = i == #s.movers, over_ranks = summed })
   end
   if not at.through then at.generated:free() end
   return gradients, all, at.shown
@@ -72,8 +64,9 @@ end
 local function slopes(self, s, due)
   local batch = evaluation.batch(self, s, due)
   if s.micro_batch == s.batch then
-    local _ <close> = share.within(batch.rows)
-    return slopes_of(self, s, due, batch, ranks.many())
+    local apart = self.federated and self.federated.average
+    local _ <close> = (apart and share.apart or share.within)(batch.rows)
+    return slopes_of(self, s, due, batch, ranks.many() and not apart)
   end
   local sums, means = {}, {}
   for _, part in ipairs(share.parts(s.batch, s.micro_batch, self.pac)) do
@@ -101,6 +94,49 @@ local function follow(self, decay)
   end
 end
 
+-- What movers step along, at the present point, and what was measured there.
+local function directions(self, s, due)
+  local gradients, measured, shown = slopes(self, s, due)
+  for _, name in ipairs(s.movers) do
+    measured[name].grad_norm = players.direct(self.players[name], self, gradients[name], s.clip[name])
+  end
+  return gradients, measured, shown
+end
+
+-- Computes a move on the batch of all ranks and steps; returns what each mover measured, by name, and what was shown.
+local function moved(self, s, kept)
+  local D, G, apart = self.players.discriminator, self.players.generator, self.federated and self.federated.average
+  local due = {}
+  for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end
+
+  local measured, shown
+  for step = 1, s.extragradient and 2 or 1 do
+    local gradients, now
+    if apart then
+      gradients, now, shown = self.federated:apart(s.batch, function() return directions(self, s, due) end)
+    else
+      gradients, now, shown = directions(self, s, due)
+    end
+    measured = measured or now
+    local _ <close> = whole()
+    for _, name in ipairs(s.movers) do
+      local player = self.players[name]
+      if step == 2 then players.return_to(player, kept[name]) end
+      players.step(player, s.optimizer[name], gradients[name], s.lr[name] and s.lr[name] * self.lr_scale)
+      penalties.after(due[name], player.parameters)
+    end
+  end
+  if s.augment and measured.discriminator then
+    local p = augment.adjust(s.augment, D, s.batch)
+    measured.discriminator.augment = apart and p and ranks.total(p) / ranks.size or p
+  end
+  local _ <close> = whole()
+  local rows = not apart and share.rows(s.batch, self.pac)
+  share.level(D.buffers, rows)
+  share.level(G.buffers, rows)
+  return measured, shown
+end
+
 --- Plays a move; returns what each mover measured, by name.
 ---@param self ganlua.game
 ---@param kind "discriminator"|"generator"|"both"
@@ -112,37 +148,21 @@ function moves.play(self, kind, overrides)
   if D.fade then players.go_on_fading(D, self.iteration) end
   if G.fade then players.go_on_fading(G, self.iteration) end
   local move <close> = begin(self, s)
-  local due = {}
-  for _, name in ipairs(s.movers) do due[name] = penalties.due(s.penalties, self.players[name], s.clock[name]) end
-
   local measured, shown
-  for step = 1, s.extragradient and 2 or 1 do
-    local gradients, now
-    gradients, now, shown = slopes(self, s, due)
-    for _, name in ipairs(s.movers) do
-      now[name].grad_norm = players.norm(self.players[name], self.iteration + 1, gradients[name])
-      if self.norms_every and (self.iteration + 1) % self.norms_every == 0 then
-        players.keep_norms(self.players[name], self.iteration + 1, gradients[name])
-      end
-      players.clip(gradients[name], now[name].grad_norm, s.clip[name])
-    end
-    measured = measured or now
-    local _ <close> = whole()
-    for _, name in ipairs(s.movers) do
-      local player = self.players[name]
-      if step == 2 then players.return_to(player, move.kept[name]) end
-      players.step(player, s.optimizer[name], gradients[name], s.lr[name] and s.lr[name] * self.lr_scale)
-      penalties.after(due[name], player.parameters)
-    end
-  end
-  if s.augment and measured.discriminator then
-    measured.discriminator.augment = augment.adjust(s.augment, D, s.batch)
+  if self.seats then
+    measured = seated_move(self.seats, s)
+  else
+    measured, shown = moved(self, s, move.kept)
   end
   local _ <close> = whole()
-  local rows = share.rows(s.batch, self.pac)
-  share.level(D.buffers, rows)
-  share.level(G.buffers, rows)
-  if self.ema and due.generator then follow(self, s.ema_decay) end
+  local follows = self.ema and measured.generator ~= nil
+  if self.federated and self.federated.average then
+    for _, name in ipairs(s.movers) do
+      local met = self.federated:meet(name, s.batch)
+      follows = follows and (met or name ~= "generator") -- the average is that of what all ranks have
+    end
+  end
+  if follows then follow(self, s.ema_decay) end
 
   move.done = true
   self.shown = shown

@@ -46,4 +46,39 @@ function mpirun.run(count, arguments, options)
   return shell.run(table.move(arguments, 1, #arguments, #line + 1, line), options)
 end
 
+--- What lines "NAME\tWHAT\tNUMBERS" of a run that went well tell, by name: moves, a list of lists of numbers; the same
+--- of what is called otherwise ("by hand"); and networks, a checksum.
+function mpirun.told(result)
+  if result.code ~= 0 then error(result.out .. result.err, 0) end
+  local games = {}
+  for line in result.out:gmatch "[^\r\n]+" do
+    local name, what, numbers = line:match "^([%w_]+)\t([%l ]+)\t(.*)$"
+    if name then
+      games[name] = games[name] or { moves = {} }
+      local game, list = games[name], {}
+      for number in numbers:gmatch "%S+" do list[#list + 1] = tonumber(number) end
+      if what == "networks" then
+        game.networks = numbers
+      elseif what ~= "move" and not (what == "discriminator" or what == "generator") then
+        game[what] = game[what] or {}
+        table.insert(game[what], list)
+      else
+        table.insert(game.moves, list)
+      end
+    end
+  end
+  return games
+end
+
+--- The greatest difference of a column of moves, beside what its numbers are in the mean; of what is nearly 0, and
+--- comes of larger numbers, beside 0.05.
+function mpirun.apart(a, b, column)
+  local most, scale = 0, 0
+  for i in ipairs(a) do
+    most = math.max(most, math.abs(a[i][column] - b[i][column]))
+    scale = scale + math.abs(a[i][column]) / #a
+  end
+  return most / math.max(scale, 0.05)
+end
+
 return mpirun
