@@ -148,7 +148,8 @@ end
 --- The discriminator's move: one step on a batch of real and one of generated samples. Returns {loss=, real=, fake=,
 --- accuracy=, penalty=, grad_norm=}: real and fake are mean scores, accuracy the share of scores on their right side of
 --- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out). With
---- gan.augment.ada, augment is the probability of its changes.
+--- gan.augment.ada, augment is the probability of its changes. With several discriminators (gan.dist.split) these are
+--- means, and each is the list of what they measured; so in the generator's move, whose loss is what it learns from.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:discriminator(overrides)
   return move(self, "discriminator", overrides).discriminator

@@ -1,7 +1,7 @@
 --- Ranks that each keep their own data (gan.dist.federated): every rank reads its rows of a batch from the data that
--- are there. Gradients travel each move, as they do of one batch that is shared out; or each rank makes its moves on its
--- rows alone, and weights travel now and then: their means, by rows, are where all go on (FedAvg, McMahan 2017; of GANs,
--- Rasouli 2020).
+-- are there. Gradients travel each move, as they do of one batch that is shared out; or each rank makes its moves on
+-- its rows alone, and weights travel now and then: their means, by rows, are where all go on (FedAvg, McMahan 2017; of
+-- GANs, Rasouli 2020).
 
 local alike = require "ganlua.ranks.alike"
 local average = require "ganlua.ranks.average"
