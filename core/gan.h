@@ -409,6 +409,13 @@ gan_tensor *gan_avg_pool(gan_tensor *x, int kernel); /* stride = kernel; what do
  * batch, and calls the same functions in the same order. A number is either the same on every rank, or a rank's own part
  * of a sum. Sums are added in the order of the ranks, in double: the same bytes on every rank, and in every run. */
 
+/* Numbers of a sum that travelled together: seconds of the monotonic clock. What was handed over before `wanted`, when
+ * the caller began to wait for the sum, travelled while it computed. */
+typedef struct gan_travel {
+    double sent, arrived, wanted;
+    int64_t bytes; /* of this rank's own part */
+} gan_travel;
+
 /* How ranks exchange numbers; a host's. False: the others cannot be reached any more. */
 typedef struct gan_ranks {
     int rank, size;
@@ -422,6 +429,9 @@ typedef struct gan_ranks {
     bool (*add)(void *user, const gan_real *numbers, int64_t count);
     bool (*sum)(void *user);
     void (*take)(void *user, gan_real *to, int64_t count);
+    /* Notes what travels in sums, from now on or no more; and what was noted until then, its owner's. */
+    void (*note)(void *user, bool on);
+    const gan_travel *(*noted)(void *user, int *count);
     void (*end_all)(void *user, int code); /* ends all ranks, this one too */
     void (*close)(void *user);             /* waits until all ranks close */
 } gan_ranks;

@@ -245,6 +245,35 @@ static int broadcast_(lua_State *L)
     return 0;
 }
 
+/* core.note_sums(on): notes what travels in sums, from now on or no more. When it ends: a list of what was noted, each
+ * {sent =, arrived =, wanted =, bytes =}, see gan_travel; nil in one process. */
+static int note_sums(lua_State *L)
+{
+    const gan_ranks *ranks = gan_ranks_of(ganlua_context(L));
+    bool on = lua_toboolean(L, 1);
+    if (ranks->size < 2 || !ranks->note)
+        return 0;
+    ranks->note(ranks->user, on);
+    if (on)
+        return 0;
+    int count;
+    const gan_travel *noted = ranks->noted(ranks->user, &count);
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_createtable(L, 0, 4);
+        lua_pushnumber(L, noted[i].sent);
+        lua_setfield(L, -2, "sent");
+        lua_pushnumber(L, noted[i].arrived);
+        lua_setfield(L, -2, "arrived");
+        lua_pushnumber(L, noted[i].wanted);
+        lua_setfield(L, -2, "wanted");
+        lua_pushinteger(L, noted[i].bytes);
+        lua_setfield(L, -2, "bytes");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 /* core.set_share(first, count, total): see gan_share; without arguments, all rows are this rank's */
 static int set_share(lua_State *L)
 {
@@ -253,9 +282,9 @@ static int set_share(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg functions[] = {
-    {"start_ranks", start_ranks}, {"machine", machine},       {"gather", gather},       {"broadcast", broadcast},
-    {"all_sum_", all_sum_},       {"broadcast_", broadcast_}, {"set_share", set_share}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start_ranks", start_ranks}, {"machine", machine},     {"gather", gather},
+                                     {"broadcast", broadcast},     {"all_sum_", all_sum_},   {"broadcast_", broadcast_},
+                                     {"note_sums", note_sums},     {"set_share", set_share}, {NULL, NULL}};
 
 void ganlua_add_ranks(lua_State *L)
 {

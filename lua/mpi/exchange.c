@@ -84,6 +84,7 @@ void part_drive(part *p)
         if (move_on(p, j, in_order)) {
             *place = j->next;
             p->open--;
+            j->until = part_clock();
             j->done = true; /* from here on it is whoever waits for it's */
             continue;
         }

@@ -155,6 +155,8 @@ bool ganlua_part_open(gan_ranks *ranks, char why[PART_WHY])
         .add = sums_add,
         .sum = sums_wait,
         .take = sums_take,
+        .note = sums_note,
+        .noted = sums_noted,
         .end_all = end_all,
         .close = leave,
     };
