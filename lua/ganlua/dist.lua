@@ -110,11 +110,11 @@ end
 
 --- Who plays what, for gan.train's option `ranks`: one generator and several discriminators against it, each on a
 --- rank of its own with its own parameters, examples and random numbers (GMAN, Durugkar 2017); or, with one of them,
---- both players side by side. The generator makes the samples for all. It learns from the "mean" of the discriminators'
---- losses, the greatest ("max"), or the mean weighted by the softmax of lambda times the losses ("softmax", lambda =
---- 1). With average = { every = k } discriminators of the same layers begin alike, and after every k of their moves their
---- weights become the mean: with other data on each rank, a federated discriminator. In one process all play in turn,
---- and the same comes of it.
+--- both players side by side. The generator makes the samples for all. It learns from the "mean" of the
+--- discriminators' losses, the greatest ("max"), or the mean weighted by the softmax of lambda times the losses
+--- ("softmax", lambda = 1). With average = { every = k } discriminators of the same layers begin alike, and after every
+--- k of their moves their weights become the mean: with other data on each rank, a federated discriminator. In one
+--- process all play in turn, and the same comes of it.
 ---
 ---     mpirun -n 4 ganlua train.lua
 ---     gan.train{ ranks = gan.dist.split{ generator = { 0 }, discriminator = { 1, 2, 3 } }, ... }

@@ -23,8 +23,8 @@ local module = require "ganlua.nn.module"
 
 --- The sums of gradients over the ranks, on this rank.
 ---@class ganlua.profile_sums
----@field buckets { sent: number, arrived: number, wanted: number, bytes: integer }[] each in seconds since f began: when
---- it was sent, when its sums had arrived, when the walk of gradients was through and waited for it
+---@field buckets { sent: number, arrived: number, wanted: number, bytes: integer }[] each in seconds since f began:
+--- when it was sent, when its sums had arrived, when the walk of gradients was through and waited for it
 ---@field bytes integer
 ---@field early integer how many buckets had arrived before the walk was through
 ---@field seconds number in which something was on its way
@@ -160,8 +160,8 @@ end
 -- Of 12.3 ms of sums over the ranks, how much was hidden.
 local function line_of_sums(sums)
   return ("\n\nsums over the ranks: %d buckets, %.1f MB, were on their way for %.2f ms, of which %.2f ms while "
-    .. "gradients were still computed; %d had arrived by then"):format(#sums.buckets, sums.bytes / 1e6, sums.seconds * 1000,
-    sums.hidden * 1000, sums.early)
+    .. "gradients were still computed; %d had arrived by then"):format(#sums.buckets, sums.bytes / 1e6,
+    sums.seconds * 1000, sums.hidden * 1000, sums.early)
 end
 
 local function longest_first(rows)
