@@ -11,9 +11,9 @@ local shell = mpirun.shell
 
 local faults = {}
 
--- Starts a run, and after some seconds sends a signal to one of its ranks, which it knows by a word in its environment,
--- or cuts the network of a rank's host. Prints the seconds from then until mpirun and all ranks have ended, and the exit
--- code; nothing where the run had ended before.
+-- Starts a run, and after some seconds sends a signal to one of its ranks, which it knows by a word in its
+-- environment, or cuts the network of a rank's host. Prints the seconds from then until all have ended, mpirun too,
+-- and the exit code; nothing where the run had ended before.
 local script = [[
 each() { # runs a command with every rank's process and environment
   for process in /proc/[0-9]*; do
@@ -43,9 +43,9 @@ while left=; each lives; [ -n "$left" ]; do sleep .05; done
 [ "$SIGNAL" != CUT ] || echo "join $HOST" >"$GANLUA_WIRE"
 ]]
 
--- What ends a run whose rank was stopped.
+-- What ends a run whose rank was stopped; the last two are mpirun's, in a run or before it.
 local reasons = { "signal 9", "has not been heard of", "has ended", "waits for the others to begin",
-  "lost communication with a remote daemon" }
+  "lost communication with a remote daemon", "unable to reliably start" }
 
 local iterations, patience = 150, 5
 
@@ -53,24 +53,26 @@ local iterations, patience = 150, 5
 local hosts = {}
 for name in (os.getenv "GANLUA_HOSTS" or ""):gmatch "[^,]+" do hosts[#hosts + 1] = name end
 
--- mpirun's words for ranks on those hosts, one each. Its daemons find out within four seconds that one is cut off (see
--- the page many.md).
-local function over_hosts(ranks)
+-- mpirun's words for ranks on those hosts, one each. In a run that is to be cut its daemons find out within four
+-- seconds that one does not answer (see the page many.md).
+local function over_hosts(ranks, watchful)
   local addresses = {}
   for i = 1, ranks do addresses[i] = "10.77.0." .. i end
   local words = { "--host", table.concat(addresses, ","), "-x", "GANLUA_FAULT", "-x", "GANLUA_PATIENCE" }
   for name, value in pairs {
     plm_rsh_agent = os.getenv "GANLUA_RSH", btl = "tcp,self", btl_tcp_if_include = "10.77.0.0/24",
-    oob_tcp_if_include = "10.77.0.0/24", oob_tcp_keepalive_time = 1, oob_tcp_keepalive_intvl = 1,
+    oob_tcp_if_include = "10.77.0.0/24", oob_tcp_keepalive_time = watchful and 1, oob_tcp_keepalive_intvl = 1,
     oob_tcp_keepalive_probes = 3,
-  } do table.move({ "--mca", name, tostring(value) }, 1, 3, #words + 1, words) end
+  } do
+    if value then table.move({ "--mca", name, tostring(value) }, 1, 3, #words + 1, words) end
+  end
   return words
 end
 
-local function command(ranks, out)
+local function command(ranks, out, watchful)
   local line = table.move(mpirun.words, 1, #mpirun.words, 1, {})
   if #hosts > 0 then
-    local words = over_hosts(ranks)
+    local words = over_hosts(ranks, watchful)
     table.move(words, 1, #words, #line + 1, line)
   end
   for _, word in ipairs { "-n", ranks, shell.ganlua, "--threads", "1", "--out", out,
@@ -78,9 +80,9 @@ local function command(ranks, out)
   return line
 end
 
--- Runs to the end; returns the files of the run, times aside, by name.
+-- Runs to the end, however long others hold it up; returns the files of the run, times aside, by name.
 local function finish(ranks, out)
-  local result = shell.run(command(ranks, out), { timeout = 200 })
+  local result = shell.run(command(ranks, out), { timeout = 200, env = { GANLUA_FAULT = "", GANLUA_PATIENCE = 0 } })
   assert(result.code == 0, result.out .. result.err)
   return shell.contents(out .. "/soak")
 end
@@ -94,9 +96,11 @@ end
 -- A run that is stopped, and how it ended: nil where it was too quick.
 local function stopped(ranks, out)
   local signal, rank = #hosts > 0 and "CUT" or ({ "KILL", "STOP" })[math.random(2)], math.random(0, ranks - 1)
-  local result = shell.run({ "sh", "-c", script, "sh", table.unpack(command(ranks, out)) }, { timeout = 200, env = {
+  local words = { "sh", "-c", script, "sh", table.unpack(command(ranks, out, true)) }
+  local result = shell.run(words, { timeout = 200, env = {
     OUT = out, GANLUA_FAULT = out, RANK = rank, SIGNAL = signal, HOST = hosts[rank + 1],
-    AFTER = ("%.3f"):format(0.2 + iterations / 60 * math.random()), GANLUA_PATIENCE = patience,
+    AFTER = ("%.3f"):format(0.2 + iterations / (#hosts > 0 and 20 or 60) * math.random()),
+    GANLUA_PATIENCE = patience,
   } })
   local time, code = result.out:match "^(%d+) (%d+)"
   if not time then return nil end
@@ -136,6 +140,7 @@ function faults.run(count, seed, short, tell)
 end
 
 if arg and arg[0] and arg[0]:find "faults%.lua$" then -- as a program
+  if #hosts > 0 then iterations = 60 end -- a move takes its time there
   local missing = mpirun.missing()
   if missing then error(missing, 0) end
   local longest, by = 0, { KILL = 0, STOP = 0, CUT = 0 }

@@ -20,7 +20,6 @@ mpirun.words = words
 function mpirun.missing()
   if shell.run({ "mpirun", "--version" }).code ~= 0 then return "there is no mpirun" end
   if not shell.read(shell.build .. "/ganlua_mpi.so") then return "ganlua was built without MPI" end
-  if (os.getenv "GANLUA_CFLAGS" or ""):find "sanitize" then return "the sanitizers do not know MPI" end
 end
 
 --- busted's `it`, or where there is no MPI its `pending`, which says why.

@@ -27,31 +27,25 @@ function federated.new(game, roles)
   return setmetatable({ game = game, average = roles.average }, Federated)
 end
 
---- A move that each rank computes alone: f() gives gradients, what was measured by player, and more. What was measured
---- is the ranks' mean then, by their rows of the batch.
----@param n integer the batch
+--- A move of n samples that each rank computes alone: f() gives gradients, what was measured by player, and more. What
+--- was measured is the ranks' mean then, by their rows of the batch.
+---@param n integer
 ---@param f function
 function Federated:apart(n, f)
   local gradients, shown
   local told = alike.told(self.game, function()
     local measured
     gradients, measured, shown = f()
-    return measured
+    return { measured = measured, weight = share.rows(n, self.game.pac).weight }
   end)
-  local weights, means = self:weights(n), {}
-  for name in pairs(told[1]) do
+  local means, weights = {}, {}
+  for rank, own in ipairs(told) do weights[rank] = own.weight end
+  for name in pairs(told[1].measured) do
     local list = {}
-    for rank, measured in ipairs(told) do list[rank] = measured[name] end
+    for rank, own in ipairs(told) do list[rank] = own.measured[name] end
     means[name] = alike.mean(list, weights)
   end
   return gradients, means, shown
-end
-
---- What each rank's rows of a batch weigh.
----@param n integer
----@return number[]
-function Federated:weights(n)
-  return ranks.gather(share.rows(n, self.game.pac).weight)
 end
 
 --- After a player's step in a move of n samples; whether its weights were averaged.
