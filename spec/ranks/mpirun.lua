@@ -32,23 +32,27 @@ function mpirun.it(it, pending)
   return function(name, f) pending(("%s (%s)"):format(name, missing), f) end
 end
 
---- Runs the interpreter on so many ranks; 1: without mpirun, in one thread.
+--- Runs the interpreter on so many ranks; 1: without mpirun, in one thread. What the sanitizers find is an error.
 ---@param count integer
 ---@param arguments string[]
 ---@param options? table as shell.run takes it
 function mpirun.run(count, arguments, options)
+  options = options or {}
+  options.timeout = options.timeout or 200 -- more ranks than processors, and the sanitizers, take their time
   local line = { shell.ganlua, "--threads", "1" }
   if count > 1 then
     line = table.move(words, 1, #words, 1, {})
     table.move({ "-n", tostring(count), shell.ganlua, "--threads", "1" }, 1, 5, #line + 1, line)
   end
-  return shell.run(table.move(arguments, 1, #arguments, #line + 1, line), options)
+  local result = shell.run(table.move(arguments, 1, #arguments, #line + 1, line), options)
+  if result.err:find "runtime error: " or result.err:find "AddressSanitizer" then error(result.err, 0) end
+  return result
 end
 
 --- What lines "NAME\tWHAT\tNUMBERS" of a run that went well tell, by name: moves, a list of lists of numbers; the same
 --- of what is called otherwise ("by hand"); and networks, a checksum.
 function mpirun.told(result)
-  if result.code ~= 0 then error(result.out .. result.err, 0) end
+  if result.code ~= 0 then error(("exit code %d: %s"):format(result.code, result.err), 0) end
   local games = {}
   for line in result.out:gmatch "[^\r\n]+" do
     local name, what, numbers = line:match "^([%w_]+)\t([%l ]+)\t(.*)$"

@@ -71,28 +71,28 @@ local function each(self, f)
   return list
 end
 
+-- By how much each discriminator's loss counts in the generator's; the weights' sum is 1.
+local function weights_of(roles, losses)
+  local weights, total, greatest = {}, 0, 1
+  for i, loss in ipairs(losses) do
+    if loss > losses[greatest] then greatest = i end
+  end
+  for i, loss in ipairs(losses) do
+    if roles.combine == "mean" then weights[i] = 1 end
+    if roles.combine == "max" then weights[i] = i == greatest and 1 or 0 end
+    if roles.combine == "softmax" then weights[i] = math.exp(roles.lambda * (loss - losses[greatest])) end
+    total = total + weights[i]
+  end
+  for i, weight in ipairs(weights) do weights[i] = weight / total end
+  return weights
+end
+
 -- The loss that the generator learns from, of the discriminators' losses, and its slope by each of them.
 local function combined(roles, losses)
-  local slopes, greatest, place = {}, -math.huge, nil
-  for i, loss in ipairs(losses) do
-    slopes[i] = 1 / #losses
-    if loss > greatest then greatest, place = loss, i end
-  end
-  if roles.combine == "max" then
-    for i in ipairs(losses) do slopes[i] = i == place and 1 or 0 end
-    return greatest, slopes
-  end
-  local sum, total = 0, 0
-  if roles.combine == "softmax" then
-    for i, loss in ipairs(losses) do
-      slopes[i] = math.exp(roles.lambda * (loss - greatest))
-      total = total + slopes[i]
-    end
-    for i in ipairs(losses) do slopes[i] = slopes[i] / total end
-  end
+  local slopes, sum = weights_of(roles, losses), 0
   for i, loss in ipairs(losses) do sum = sum + slopes[i] * loss end
-  if roles.combine == "softmax" then
-    for i, loss in ipairs(losses) do slopes[i] = slopes[i] * (1 + roles.lambda * (loss - sum)) end
+  for i, loss in ipairs(roles.lambda and losses or {}) do
+    slopes[i] = slopes[i] * (1 + roles.lambda * (loss - sum)) -- the weights have slopes, too
   end
   return sum, slopes
 end
