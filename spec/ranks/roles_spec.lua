@@ -124,6 +124,26 @@ describe("a run with ranks =", function()
     end)
   end
 
+  it("gan.dist.split goes on in one process, too", function()
+    local roles = "gan.dist.split { generator = { 1 }, discriminator = { 2, 0 } }"
+    local before = template
+    template = template:gsub("modes = 8 %+ gan.dist.rank", "modes = 8")
+    shell.write(cwd .. "/fail", "")
+    assert.equal(1, run(3, roles).code)
+    os.remove(cwd .. "/fail")
+    local again = run(1, roles)
+    assert.equal(0, again.code, again.err)
+    assert.truthy((again.out .. again.err):find("runs/run: going on from iteration 20", 1, true), again.out)
+    local whole = run(1, roles, "--new")
+    template = before
+    assert.equal(0, whole.code, whole.err)
+    local last = '{"iteration":40,"d_loss":([-%d.e]+),"g_loss":([-%d.e]+)'
+    local d, g = shell.read(cwd .. "/runs/run/metrics.jsonl"):match(last)
+    local other_d, other_g = shell.read(cwd .. "/runs/run-2/metrics.jsonl"):match(last)
+    assert.is_near(tonumber(d), tonumber(other_d), 1e-4)
+    assert.is_near(tonumber(g), tonumber(other_g), 1e-4)
+  end)
+
   it("gan.dist.split is refused where ranks are named wrongly", function()
     refused(3, "gan.dist.split { generator = { 0 }, discriminator = { 1, 1 } }", "dist.split: rank 1 is named twice")
     refused(3, "gan.dist.split { generator = { 0 }, discriminator = { 0, 1 } }", "dist.split: rank 0 is named twice")
