@@ -409,19 +409,29 @@ gan_tensor *gan_avg_pool(gan_tensor *x, int kernel); /* stride = kernel; what do
  * batch, and calls the same functions in the same order. A number is either the same on every rank, or a rank's own part
  * of a sum. Sums are added in the order of the ranks, in double: the same bytes on every rank, and in every run. */
 
+/* Numbers of a sum that travelled together: seconds of the monotonic clock. What was handed over before `wanted`, when
+ * the caller began to wait for the sum, travelled while it computed. */
+typedef struct gan_travel {
+    double sent, arrived, wanted;
+    int64_t bytes; /* of this rank's own part */
+} gan_travel;
+
 /* How ranks exchange numbers; a host's. False: the others cannot be reached any more. */
 typedef struct gan_ranks {
     int rank, size;
     void *user;
     /* Every rank's `bytes` bytes, in the order of ranks: size * bytes. */
     bool (*gather)(void *user, const void *own, void *all, size_t bytes);
-    bool (*broadcast)(void *user, void *bytes, size_t count); /* rank 0's, to all */
+    bool (*broadcast)(void *user, int from, void *bytes, size_t count); /* one rank's, to all */
     /* A list of numbers that is summed over the ranks while others are still computed: add() copies and returns at once,
      * sum() waits for all that was added, take() hands the sums out in the same order. reset() begins a new list. */
     void (*reset)(void *user);
     bool (*add)(void *user, const gan_real *numbers, int64_t count);
     bool (*sum)(void *user);
     void (*take)(void *user, gan_real *to, int64_t count);
+    /* Notes what travels in sums, from now on or no more; and what was noted until then, its owner's. */
+    void (*note)(void *user, bool on);
+    const gan_travel *(*noted)(void *user, int *count);
     void (*end_all)(void *user, int code); /* ends all ranks, this one too */
     void (*close)(void *user);             /* waits until all ranks close */
 } gan_ranks;
@@ -441,6 +451,8 @@ gan_tensor *gan_all_sum(gan_tensor *x);
 gan_tensor *gan_spread(gan_tensor *x);
 /* Every tensor becomes its sum over the ranks, in place. */
 void gan_all_sum_(int count, gan_tensor *const tensors[]);
+/* Every tensor becomes what rank `from` has, in place; there they stay as they are, and may have a graph. */
+void gan_broadcast_(int from, int count, gan_tensor *const tensors[]);
 
 /* The rows of a batch of `total` that this rank computes, from `first`; count 0: all of them. Random numbers of a shape
  * whose first size is count (or stands to it as count to total) are then those rows of what one process would draw. */

@@ -55,7 +55,7 @@ void gan_from_first(gan_context *ctx, void *bytes, size_t count)
     if (!gan_is_shared(ctx))
         return;
     ctx->exchanges++;
-    if (!ctx->ranks.broadcast(ctx->ranks.user, bytes, count))
+    if (!ctx->ranks.broadcast(ctx->ranks.user, 0, bytes, count))
         gan_fail_ranks(ctx);
 }
 
@@ -99,6 +99,30 @@ void gan_all_sum_(int count, gan_tensor *const tensors[])
         ranks->take(ranks->user, tensors[i]->data, tensors[i]->numel);
         tensors[i]->storage->version++;
     }
+}
+
+void gan_broadcast_(int from, int count, gan_tensor *const tensors[])
+{
+    gan_context *ctx = count ? tensors[0]->ctx : NULL;
+    if (!ctx || !gan_is_shared(ctx))
+        return;
+    bool own = ctx->ranks.rank == from;
+    int64_t numel = 0;
+    for (int i = 0; i < count; i++)
+        numel += tensors[i]->numel;
+    size_t mark = gan_pool_mark(ctx);
+    gan_real *all = gan_scratch(ctx, (size_t)gan_most(numel, 1) * sizeof *all), *at = all;
+    for (int i = 0; own && i < count; at += tensors[i++]->numel)
+        memcpy(at, tensors[i]->data, (size_t)tensors[i]->numel * sizeof *at);
+    ctx->exchanges++;
+    if (!ctx->ranks.broadcast(ctx->ranks.user, from, all, (size_t)numel * sizeof *all))
+        gan_fail_ranks(ctx);
+    at = all;
+    for (int i = 0; !own && i < count; at += tensors[i++]->numel) {
+        memcpy(tensors[i]->data, at, (size_t)tensors[i]->numel * sizeof *at);
+        tensors[i]->storage->version++;
+    }
+    gan_pool_release(ctx, mark);
 }
 
 /* ---- The ops ---- */

@@ -206,26 +206,72 @@ static int broadcast(lua_State *L)
     return 1;
 }
 
-struct sum_work {
-    int count;
+struct list {
+    int from, count;
     gan_tensor **tensors;
 };
 
 static void sum_work(gan_context *ctx, void *argument)
 {
-    struct sum_work *w = argument;
+    struct list *w = argument;
     (void)ctx;
     gan_all_sum_(w->count, w->tensors);
+}
+
+static void copy_work(gan_context *ctx, void *argument)
+{
+    struct list *w = argument;
+    (void)ctx;
+    gan_broadcast_(w->from, w->count, w->tensors);
 }
 
 /* core.all_sum_(list of tensors): each becomes its sum over the ranks */
 static int all_sum_(lua_State *L)
 {
     lua_settop(L, 1);
-    struct sum_work w = {0};
+    struct list w = {0};
     w.tensors = ganlua_check_tensors(L, 1, "all_sum_", "tensors", &w.count);
     ganlua_enter(L, sum_work, &w);
     return 0;
+}
+
+/* core.broadcast_(list of tensors, from): each becomes what rank `from` has */
+static int broadcast_(lua_State *L)
+{
+    struct list w = {.from = (int)luaL_checkinteger(L, 2)};
+    lua_settop(L, 1);
+    w.tensors = ganlua_check_tensors(L, 1, "broadcast_", "tensors", &w.count);
+    ganlua_enter(L, copy_work, &w);
+    return 0;
+}
+
+/* core.note_sums(on): notes what travels in sums, from now on or no more. When it ends: a list of what was noted, each
+ * {sent =, arrived =, wanted =, bytes =}, see gan_travel; nil in one process. */
+static int note_sums(lua_State *L)
+{
+    const gan_ranks *ranks = gan_ranks_of(ganlua_context(L));
+    bool on = lua_toboolean(L, 1);
+    if (ranks->size < 2 || !ranks->note)
+        return 0;
+    ranks->note(ranks->user, on);
+    if (on)
+        return 0;
+    int count;
+    const gan_travel *noted = ranks->noted(ranks->user, &count);
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_createtable(L, 0, 4);
+        lua_pushnumber(L, noted[i].sent);
+        lua_setfield(L, -2, "sent");
+        lua_pushnumber(L, noted[i].arrived);
+        lua_setfield(L, -2, "arrived");
+        lua_pushnumber(L, noted[i].wanted);
+        lua_setfield(L, -2, "wanted");
+        lua_pushinteger(L, noted[i].bytes);
+        lua_setfield(L, -2, "bytes");
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
 }
 
 /* core.set_share(first, count, total): see gan_share; without arguments, all rows are this rank's */
@@ -236,9 +282,9 @@ static int set_share(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg functions[] = {
-    {"start_ranks", start_ranks}, {"machine", machine},     {"gather", gather}, {"broadcast", broadcast},
-    {"all_sum_", all_sum_},       {"set_share", set_share}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start_ranks", start_ranks}, {"machine", machine},     {"gather", gather},
+                                     {"broadcast", broadcast},     {"all_sum_", all_sum_},   {"broadcast_", broadcast_},
+                                     {"note_sums", note_sums},     {"set_share", set_share}, {NULL, NULL}};
 
 void ganlua_add_ranks(lua_State *L)
 {

@@ -12,21 +12,29 @@ local share = require "ganlua.ranks.share"
 
 local batches = {}
 
--- Real examples and, where the networks look at labels, theirs.
+-- Real examples and, where the networks look at labels, theirs. Of a game whose ranks keep data of their own (see
+-- ranks/federated.lua), as many of these as the rank has rows.
 local function real_batch(game, n, rows)
   local streams, plan = game.streams, game.labels
   local count = rows and rows.count or n
   streams:enter "data"
   local since = core.monotonic()
-  local images, classes = share.read(game.data, n, rows)
+  local images, classes
+  if rows and game.federated then
+    n, images, classes = count, game.data:batch(count)
+  else
+    images, classes = share.read(game.data, n, rows)
+  end
   game.waited = game.waited + (core.monotonic() - since)
   streams:leave()
   if not core.is_tensor(images) then
     check.fail("data:batch(%d) must return a tensor, got %s", n, check.describe(images))
   end
   local labelled = plan and (plan.discriminator or plan.class_scores)
-  if labelled and core.is_tensor(classes) and #classes == n then classes = share.taken(classes, rows) end
-  if #images == n then images = share.taken(images, rows) end
+  if n > count then
+    if labelled and core.is_tensor(classes) and #classes == n then classes = share.taken(classes, rows) end
+    if #images == n then images = share.taken(images, rows) end
+  end
   if not labelled then return images end
   if not core.is_tensor(classes) or #classes:shape() ~= 1 or #classes ~= count then
     check.fail("data:batch(%d) must return %d labels too, which the discriminator looks at, got %s", n, n,
@@ -129,7 +137,7 @@ local function made_again(game, left, rows)
   streams:go("latent", left.latent_at)
   streams:go("label", left.label_at or 0)
   streams:go("network", left.network_at)
-  left.latent, left.labels = latent_batch(game, left.batch, rows), label_batch(game, left.batch, rows)
+  left.latent, left.labels = batches.asked(game, left.batch, rows)
   streams:enter "network"
   left.generated = batches.generated(player.module, left)
   streams:leave()
@@ -158,6 +166,28 @@ end
 ---@field label_at integer?
 ---@field rows ganlua.rows? which of the whole batch's these are; nil in one process
 
+--- Draws real examples of a move's batch, as the discriminator is shown them, and their labels.
+---@param game ganlua.game
+---@param s ganlua.move_settings
+---@param rows ganlua.rows?
+---@return ganlua.tensor real
+---@return ganlua.tensor? labels
+function batches.real(game, s, rows)
+  local real, labels_of = real_batch(game, s.batch, rows)
+  local _ <close> = share.within(rows)
+  return batches.shown(game, s, real), labels_of
+end
+
+--- Draws what the generator is asked for.
+---@param game ganlua.game
+---@param n integer
+---@param rows ganlua.rows?
+---@return ganlua.tensor latent
+---@return ganlua.tensor? labels
+function batches.asked(game, n, rows)
+  return latent_batch(game, n, rows), label_batch(game, n, rows)
+end
+
 --- Draws a move's batch.
 ---@param game ganlua.game
 ---@param s ganlua.move_settings
@@ -167,11 +197,7 @@ end
 function batches.draw(game, s, due, wants_real)
   local real, real_labels
   local rows = share.rows(s.batch, game.pac)
-  if wants_real then
-    real, real_labels = real_batch(game, s.batch, rows)
-    local _ <close> = share.within(rows)
-    real = batches.shown(game, s, real)
-  end
+  if wants_real then real, real_labels = batches.real(game, s, rows) end
   local left = left_for(game, s, due, rows)
   if left then
     return {
@@ -180,9 +206,10 @@ function batches.draw(game, s, due, wants_real)
     }
   end
   local latent_at, label_at = s.reuse and game.streams:place "latent", s.reuse and game.streams:place "label"
+  local latent, asked = batches.asked(game, s.batch, rows)
   return {
-    latent = latent_batch(game, s.batch, rows), labels = label_batch(game, s.batch, rows), real = real,
-    real_labels = real_labels, latent_at = latent_at, label_at = label_at, rows = rows,
+    latent = latent, labels = asked, real = real, real_labels = real_labels, latent_at = latent_at,
+    label_at = label_at, rows = rows,
   }
 end
 

@@ -8,52 +8,13 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local dotted = require "ganlua.dotted"
 local files = require "ganlua.ranks.files"
 
 local checkpoint = {}
 
 -- What every checkpoint's metadata begins with; raised when a reader of today's files could not read tomorrow's.
 local format = 1
-
--- Puts the tensors of nested tables into `tensors` under dotted names, and numbers into `numbers`.
-local function flatten(value, name, tensors, numbers)
-  if core.is_tensor(value) then
-    tensors[name] = value
-  elseif type(value) == "number" then
-    numbers[name] = value
-  else
-    for key, field in pairs(value) do flatten(field, name .. "." .. key, tensors, numbers) end
-  end
-end
-
--- Puts a value back where its dotted name says, below `root`; places in lists are numbers again. False where something
--- else is in its way.
-local function place(root, name, value)
-  local node, last = root, nil
-  for key in name:gmatch "[^.]+" do
-    key = math.tointeger(key) or key
-    if last ~= nil then
-      node[last] = node[last] or {}
-      node = node[last]
-      if type(node) ~= "table" or core.is_tensor(node) then return false end
-    end
-    last = key
-  end
-  if last == nil or node[last] ~= nil then return false end
-  node[last] = value
-  return true
-end
-
--- The fields whose names begin with "prefix.", without it.
-local function under(fields, prefix)
-  local found = {}
-  for name, value in pairs(fields) do
-    if type(name) == "string" and name:sub(1, #prefix + 1) == prefix .. "." then
-      found[name:sub(#prefix + 2)] = value
-    end
-  end
-  return found
-end
 
 -- run.state is the script's own: numbers may be infinite and keys may be anything but tables. What JSON has no word for
 -- is written as a table with one of these keys.
@@ -154,8 +115,8 @@ function checkpoint.encode(snapshot)
   for player, network in pairs(snapshot.networks) do
     for name, tensor in pairs(network:state()) do tensors[player .. "." .. name] = tensor end
   end
-  flatten(snapshot.moments, "moments", tensors, numbers)
-  flatten(snapshot.shown or {}, "shown", tensors, numbers)
+  dotted.flatten(snapshot.moments, "moments", tensors, numbers)
+  dotted.flatten(snapshot.shown or {}, "shown", tensors, numbers)
   local counters = {}
   for name, value in pairs(snapshot.counters) do counters[name] = value end
   local packed, state = pcall(pack, counters.state or {}, "run.state", {})
@@ -199,8 +160,8 @@ function checkpoint.read(path)
   end
   local moments, shown = {}, {}
   local function put(root, fields, prefix)
-    for name, value in pairs(under(fields, prefix)) do
-      if not place(root, name, value) then
+    for name, value in pairs(dotted.under(fields, prefix)) do
+      if not dotted.place(root, name, value) then
         check.fail("%s: is damaged: nothing can be called '%s.%s' in it", path, prefix, name)
       end
     end
@@ -221,7 +182,7 @@ end
 function checkpoint.give(self, networks)
   local all = {}
   for player, network in pairs(networks) do
-    local fits, load = pcall(network.loading, network, under(self.tensors, player))
+    local fits, load = pcall(network.loading, network, dotted.under(self.tensors, player))
     if not fits then
       local reason = load:gsub("^.-:%d+: ", "")
       if reason:find "^out of memory" then error(load, 0) end

@@ -10,6 +10,7 @@
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local ranks = require "ganlua.ranks"
+local roles = require "ganlua.ranks.roles"
 
 local dist = {}
 
@@ -98,13 +99,43 @@ function dist.broadcast(value, from)
   local answer = told[from + 1]
   if not answer.tensor then return answer.value end
   local x = mine and value:copy() or core.zeros(answer.value)
-  core.all_sum_ { x }
+  core.broadcast_({ x }, from)
   return x
 end
 
 --- Waits until every rank has come here.
 function dist.barrier()
   ranks.wait()
+end
+
+--- Who plays what, for gan.train's option `ranks`: one generator and several discriminators against it, each on a
+--- rank of its own with its own parameters, examples and random numbers (GMAN, Durugkar 2017); or, with one of them,
+--- both players side by side. The generator makes the samples for all. It learns from the "mean" of the
+--- discriminators' losses, the greatest ("max"), or the mean weighted by the softmax of lambda times the losses
+--- ("softmax", lambda = 1). With average = { every = k } discriminators of the same layers begin alike, and after every
+--- k of their moves their weights become the mean: with other data on each rank, a federated discriminator. In one
+--- process all play in turn, and the same comes of it.
+---
+---     mpirun -n 4 ganlua train.lua
+---     gan.train{ ranks = gan.dist.split{ generator = { 0 }, discriminator = { 1, 2, 3 } }, ... }
+---@param options { generator: integer[], discriminator: integer[], combine: string?, lambda: number?,
+--- average: { every: integer }? }
+---@return ganlua.roles
+function dist.split(options)
+  return roles.split(options)
+end
+
+--- For gan.train's option `ranks`: every rank plays both networks on its share of each batch, and reads examples from
+--- the data that its own script gives it: they stay where they are. Gradients travel in each move; or with average =
+--- { every = k }, each rank steps by itself, and after every k moves of a player the weights become the mean of the
+--- ranks' (FedAvg, McMahan 2017). In one process it is as if nothing were said.
+---
+---     gan.train{ data = gan.data.open("part-" .. gan.dist.rank),
+---       ranks = gan.dist.federated{ average = { every = 20 } }, ... }
+---@param options? { average: { every: integer }? }
+---@return ganlua.roles
+function dist.federated(options)
+  return roles.federated(options)
 end
 
 return check.closed("gan.dist", dist)

@@ -4,6 +4,7 @@
 local augment = require "ganlua.augment"
 local batches = require "ganlua.batches"
 local core = require "ganlua.core"
+local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
 local share = require "ganlua.ranks.share"
 
@@ -41,14 +42,22 @@ local function needed(due, what)
   return false
 end
 
+--- Whether a move needs real examples.
+---@param s ganlua.move_settings
+---@param due table<string, table[]> the penalties that the move computes, by player
+---@return boolean
+function evaluation.wants_real(s, due)
+  local wants = due.discriminator or s.unroll or needed(due, "losses") or needed(due, "real") or compares_pairs(s)
+  return wants and true or false
+end
+
 --- A move's batch, real examples in it where the move needs any.
 ---@param game ganlua.game
 ---@param s ganlua.move_settings
 ---@param due table<string, table[]> the penalties that the move computes, by player
 ---@return ganlua.batch
 function evaluation.batch(game, s, due)
-  local real = due.discriminator or s.unroll or needed(due, "losses") or needed(due, "real") or compares_pairs(s)
-  return batches.draw(game, s, due, real and true or false)
+  return batches.draw(game, s, due, evaluation.wants_real(s, due))
 end
 
 ---- Scores --------------------------------------------------------------------------------------------------------
@@ -165,6 +174,27 @@ function Evaluation:loss(name)
   if s.unroll then real, fake = unrolled_scores(self) end
   if s.top_k < 1 then real, fake = best(real, fake, s.top_k) end
   return s.loss.g(fake, real)
+end
+
+--- A player's gradients at this point, and what was measured.
+---@param name "discriminator"|"generator"
+---@param due table[] its penalties, from penalty.due
+---@param how { consume: boolean, over_ranks: boolean? } as player.gradients takes it
+---@return ganlua.tensor[] gradients
+---@return table measured
+function Evaluation:slopes(name, due, last, over_ranks)
+  local game, added = self.game, nil
+  if #due > 0 then
+    game.streams:enter "penalty"
+    self.mover = name
+    added = penalties.total(due, self)
+    game.streams:leave()
+  end
+  local gradients, measured = players.gradients(game.players[name], game.iteration + 1, self:loss(name), added, last,
+    over_ranks)
+  measured.penalty = measured.penalty or due.listed and 0.0 or nil
+  self:judge(name, measured)
+  return gradients, measured
 end
 
 local function judge(real, fake)

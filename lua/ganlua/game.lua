@@ -6,6 +6,7 @@
 
 local check = require "ganlua.check"
 local core = require "ganlua.core"
+local federated = require "ganlua.ranks.federated"
 local growing = require "ganlua.growing"
 local move_options = require "ganlua.move_options"
 local moves = require "ganlua.move"
@@ -13,6 +14,7 @@ local nn_module = require "ganlua.nn.module"
 local players = require "ganlua.player"
 local ranks = require "ganlua.ranks"
 local recorders = require "ganlua.recorder"
+local seats = require "ganlua.ranks.seats"
 local streams = require "ganlua.streams"
 
 local game = {}
@@ -27,7 +29,8 @@ Game.__index = Game
 
 --- A game between built networks. `options`: discriminator, generator, optimizer (by player), settings (what a move is
 --- told where it says nothing else: see ganlua.overrides), pac, data, latent (a function of n), labels (see
---- labels.lua), seed; ema, a copy of the generator, where an average is kept; state; and what the run hears of it:
+--- labels.lua), seed; roles and all discriminators, where ranks have players or data of their own (see
+--- ranks/roles.lua); ema, a copy of the generator, where an average is kept; state; and what the run hears of it:
 --- after_move(kind, measured), after_iteration(game), and in a replay after_recall(game) where an iteration is closed.
 ---@param options table
 ---@return ganlua.game
@@ -42,7 +45,7 @@ function game.new(options)
     after_move = options.after_move,
     after_iteration = options.after_iteration,
     after_recall = options.after_recall,
-    norms_every = nil, -- in every so many iterations a watcher wants gradients' norms, see player.keep_norms
+    norms_every = nil, -- in every so many iterations a watcher wants gradients' norms, see player.direct
     waited = 0, -- seconds, for data
     latest = {}, -- what the last move of each player in this iteration measured
     seen = { discriminator = 0, generator = 0 }, -- pictures that each player's moves of this iteration used
@@ -50,6 +53,12 @@ function game.new(options)
   self.recorder = recorders.new(self.streams)
   self:seat(options.discriminator, options.generator, options.ema)
   self:configure(options)
+  self.roles = options.roles
+  if self.roles and self.roles.kind == "split" then
+    self.seats = seats.new(self, self.roles, options.discriminators, options.data)
+  elseif self.roles then
+    self.federated = federated.new(self, self.roles)
+  end
   return self
 end
 
@@ -147,7 +156,8 @@ end
 --- The discriminator's move: one step on a batch of real and one of generated samples. Returns {loss=, real=, fake=,
 --- accuracy=, penalty=, grad_norm=}: real and fake are mean scores, accuracy the share of scores on their right side of
 --- 0, penalty what penalties added to the loss (nil where there are none, 0 in a move that left a lazy one out). With
---- gan.augment.ada, augment is the probability of its changes.
+--- gan.augment.ada, augment is the probability of its changes. With several discriminators (gan.dist.split) these are
+--- means, and each is the list of what they measured; so in the generator's move, whose loss is what it learns from.
 ---@param overrides? ganlua.overrides settings for this move alone
 function Game:discriminator(overrides)
   return (move(self, "discriminator", overrides))

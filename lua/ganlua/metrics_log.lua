@@ -40,10 +40,14 @@ end
 local Log = {}
 Log.__index = Log
 
+-- What is measured of each of several discriminators: "d_loss_2".
+local of_each = { "d_loss", "g_loss", "accuracy" }
+
 --- A log of the usual columns, and of those of gan.train's option `measure`.
 ---@param measured? string[]
-function metrics_log.new(measured)
-  local self = setmetatable({ lines = 0, kept = {} }, Log)
+---@param discriminators? integer how many there are, where there are several
+function metrics_log.new(measured, discriminators)
+  local self = setmetatable({ lines = 0, kept = {}, several = discriminators or 1 }, Log)
   self:clear()
   self:expect(measured or {})
   return self
@@ -61,6 +65,9 @@ end
 ---@param measured string[]
 function Log:expect(measured)
   self.measured, self.columns = measured, table.move(metrics_log.columns, 1, #metrics_log.columns, 1, {})
+  for place = 1, self.several > 1 and self.several or 0 do
+    for _, name in ipairs(of_each) do self.columns[#self.columns + 1] = ("%s_%d"):format(name, place) end
+  end
   table.move(measured, 1, #measured, #self.columns + 1, self.columns)
   for _, name in ipairs(self.columns) do add_column(self, name) end
 end
@@ -141,7 +148,7 @@ end
 ---@return table<string, number>
 function metrics_log.row(iteration, discriminator, generator, seconds)
   local scores = discriminator or generator or {}
-  return {
+  local row = {
     iteration = iteration,
     d_loss = discriminator and discriminator.loss,
     g_loss = generator and generator.loss,
@@ -155,6 +162,12 @@ function metrics_log.row(iteration, discriminator, generator, seconds)
     augment = discriminator and discriminator.augment,
     seconds = seconds and math.floor(seconds * 1000 + 0.5) / 1000,
   }
+  if not scores.each then return row end
+  for place, its in ipairs(scores.each) do row["accuracy_" .. place] = its.accuracy end
+  for name, measured in pairs { d_loss = discriminator, g_loss = generator } do
+    for place, its in ipairs(measured.each) do row[("%s_%d"):format(name, place)] = its.loss end
+  end
+  return row
 end
 
 --- Keeps one iteration's numbers in memory, and adds to them what the file has of an iteration that was played before.
@@ -162,7 +175,7 @@ end
 function Log:remember(row)
   for name, value in next, self.kept[row.iteration] or nothing do
     add_column(self, name)
-    row[name] = value
+    if row[name] == nil then row[name] = value end
   end
   local place = self.count + 1
   self.count = place

@@ -14,6 +14,7 @@ local move_options = require "ganlua.move_options"
 local penalties = require "ganlua.penalty.define"
 local players = require "ganlua.player"
 local ranks = require "ganlua.ranks"
+local seated_move = require "ganlua.ranks.seated_move"
 local share = require "ganlua.ranks.share"
 local whole = require "ganlua.whole"
 
@@ -26,6 +27,7 @@ local undo = {
     move.discriminator, move.generator = nil, nil
     if move.done then return end
     local _ <close> = whole()
+    if move.seats then game.seats:back(move.seats) end
     players.restore(game.players.discriminator, discriminator)
     players.restore(game.players.generator, generator)
     game.streams:back(move.streams)
@@ -43,6 +45,7 @@ local function begin(self, s)
   local generator = players.snapshot(self.players.generator, written)
   move.streams = self.streams:mark(move.streams)
   move.data = self.data.load_state and self.data:state()
+  move.seats = self.seats and self.seats:mark(written)
   move.game, move.discriminator, move.generator, move.done = self, discriminator, generator, false
   self.unfinished = move
   return move
@@ -51,22 +54,10 @@ end
 -- Each mover's gradients at the present point, and what was measured there, on some of a batch's samples.
 local function slopes_of(self, s, due, batch, summed)
   local all, gradients = {}, {}
-  local at = evaluation.new(self, s, due, batch)
-  local movers = s.movers
+  local at, movers = evaluation.new(self, s, due, batch), s.movers
   for i = 1, #movers do
-    local name, added = movers[i], nil
-    if #due[name] > 0 then
-      self.streams:enter "penalty"
-      at.mover = name
-      added = penalties.total(due[name], at)
-      self.streams:leave()
-    end
-    local slope, measured = players.gradients(self.players[name], self.iteration + 1, at:loss(name), added,
-      i == #movers, summed)
-    gradients[name] = slope
-    measured.penalty = measured.penalty or due[name].listed and 0.0 or nil
-    at:judge(name, measured)
-    all[name] = measured
+    local name = movers[i]
+    gradients[name], all[name] = at:slopes(name, due[name], i == #movers, summed)
   end
   if not at.through then at.generated:free() end
   return gradients, all, at.shown
@@ -76,8 +67,9 @@ end
 local function slopes(self, s, due)
   local batch = evaluation.batch(self, s, due)
   if s.micro_batch == s.batch then
-    local _ <close> = share.within(batch.rows)
-    return slopes_of(self, s, due, batch, ranks.many())
+    local apart = self.federated and self.federated.average
+    local _ <close> = (apart and share.apart or share.within)(batch.rows)
+    return slopes_of(self, s, due, batch, ranks.many() and not apart)
   end
   local sums, means = {}, {}
   for _, part in ipairs(share.parts(s.batch, s.micro_batch, self.pac)) do
@@ -105,29 +97,64 @@ local function follow(self, decay)
   end
 end
 
+-- What movers step along, at the present point, and what was measured there.
+local function directions(self, s, due)
+  local gradients, measured, shown = slopes(self, s, due)
+  local movers = s.movers
+  for i = 1, #movers do
+    local name = movers[i]
+    measured[name].grad_norm = players.direct(self.players[name], self, gradients[name], s.clip[name])
+  end
+  return gradients, measured, shown
+end
+
+-- The same where ranks may step apart: then they all have them, or none.
+local function agreed_directions(self, s, due)
+  if not (self.federated and self.federated.average) then return directions(self, s, due) end
+  return self.federated:apart(s.batch, function() return directions(self, s, due) end)
+end
+
 -- Whoever moves steps along its gradients, and the penalties do what they do then.
 local function step(self, s, due, gradients)
-  for i = 1, #s.movers do
-    local name = s.movers[i]
+  local movers = s.movers
+  for i = 1, #movers do
+    local name = movers[i]
     local player, lr = self.players[name], s.lr[name]
     players.step(player, s.optimizer[name], gradients[name], lr and lr * self.lr_scale)
     penalties.after(due[name], player.parameters)
   end
 end
 
--- The gradients of whoever moves, as they are stepped along, the samples that were shown, and what was measured.
-local function limited_slopes(self, s, due)
-  local gradients, measured, shown = slopes(self, s, due)
-  local iteration = self.iteration + 1
-  for i = 1, #s.movers do
-    local name = s.movers[i]
-    local player, its = self.players[name], gradients[name]
-    local norm = players.norm(player, iteration, its)
-    measured[name].grad_norm = norm
-    if self.norms_every and iteration % self.norms_every == 0 then players.keep_norms(player, iteration, its) end
-    if s.clip[name] then players.clip(its, norm, s.clip[name]) end
+-- Computes a move on the batch of all ranks and steps; returns what each mover measured, by name, and what was shown.
+local function moved(self, s, move)
+  local D, G, apart = self.players.discriminator, self.players.generator, self.federated and self.federated.average
+  local movers, due = s.movers, {}
+  for i = 1, #movers do
+    local name = movers[i]
+    due[name] = penalties.due(s.penalties, self.players[name], s.clock[name])
   end
-  return gradients, shown, measured
+
+  local gradients, measured, shown = agreed_directions(self, s, due)
+  if s.extragradient then
+    do
+      local _ <close> = whole()
+      step(self, s, due, gradients)
+    end
+    local there, _, seen = agreed_directions(self, s, due)
+    gradients, shown = there, seen
+  end
+  local _ <close> = whole() -- what is written is written whole
+  if s.extragradient then
+    players.return_to(D, move.discriminator)
+    players.return_to(G, move.generator)
+  end
+  step(self, s, due, gradients)
+  if s.augment and measured.discriminator then
+    local p = augment.adjust(s.augment, D, s.batch)
+    measured.discriminator.augment = apart and p and ranks.total(p) / ranks.size or p
+  end
+  if not apart then share.level(s.batch, self.pac, D.buffers, G.buffers) end
+  return measured, shown
 end
 
 --- Plays a move; returns what each mover measured, by name.
@@ -142,31 +169,23 @@ function moves.play(self, kind, overrides)
   if D.fade then players.go_on_fading(D, self.iteration) end
   if G.fade then players.go_on_fading(G, self.iteration) end
   local move <close> = begin(self, s)
-  local due = {}
-  for i = 1, #movers do
-    local name = movers[i]
-    due[name] = penalties.due(s.penalties, all_players[name], s.clock[name])
+  local measured, shown
+  if self.seats then
+    measured = seated_move(self.seats, s)
+  else
+    measured, shown = moved(self, s, move)
   end
-
-  local gradients, shown, measured = limited_slopes(self, s, due)
-  if s.extragradient then
-    do
-      local _ <close> = whole()
-      step(self, s, due, gradients)
+  local follows = self.ema and measured.generator ~= nil
+  if follows or self.federated then
+    local _ <close> = whole()
+    if self.federated and self.federated.average then
+      for _, name in ipairs(movers) do
+        local met = self.federated:meet(name, s.batch)
+        follows = follows and (met or name ~= "generator") -- the average is that of what all ranks have
+      end
     end
-    gradients, shown = limited_slopes(self, s, due)
+    if follows then follow(self, s.ema_decay) end
   end
-  local _ <close> = whole() -- what is written is written whole
-  if s.extragradient then
-    players.return_to(D, move.discriminator)
-    players.return_to(G, move.generator)
-  end
-  step(self, s, due, gradients)
-  if s.augment and measured.discriminator then
-    measured.discriminator.augment = augment.adjust(s.augment, D, s.batch)
-  end
-  share.level(s.batch, self.pac, D.buffers, G.buffers)
-  if self.ema and due.generator then follow(self, s.ema_decay) end
 
   move.done = true
   self.shown = shown

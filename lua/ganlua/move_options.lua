@@ -4,6 +4,7 @@ local augment = require "ganlua.augment"
 local check = require "ganlua.check"
 local curve = require "ganlua.curve"
 local penalty = require "ganlua.penalty.define"
+local roles = require "ganlua.ranks.roles"
 
 local move_options = {}
 
@@ -118,6 +119,7 @@ local function checked(game, where, kind, overrides)
   if given.ema and not game.ema then
     check.fail("%s: no moving average is kept: gan.train's option 'ema' begins one", where)
   end
+  if game.roles then roles.check(game.roles, where, given) end
   move_options.check_packs(where, given.batch or game.settings.batch, given.micro_batch or game.settings.micro_batch,
     game.pac)
   return given

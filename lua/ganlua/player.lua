@@ -23,7 +23,7 @@ local player = {}
 ---@field moments ganlua.optimizer_state?
 ---@field memory table<string, table<string, number>> what each penalty remembers, by its name
 ---@field moves integer made so far
----@field norms { iteration: integer, [integer]: number }? see keep_norms
+---@field norms { iteration: integer, [integer]: number }? of each parameter's gradient, where somebody looks
 ---@field not_finite boolean? whether the last move failed by a number that was not finite
 
 --- Where a module's buffers (running statistics and the like) are: {owner, key}. They are replaced, never written in
@@ -107,8 +107,14 @@ local function culprit(self, gradients)
   end
 end
 
--- The number in a loss or a penalty. Raises, naming iteration and player, where there is no finite one.
-local function value_of(self, iteration, what, loss, of_all)
+--- The number in a loss or a penalty. Raises, naming iteration and player, where there is no finite one.
+---@param self ganlua.player
+---@param iteration integer that messages name
+---@param what string
+---@param loss ganlua.tensor one number
+---@param of_all? fun(number: number): number what it is of all ranks
+---@return number
+function player.value(self, iteration, what, loss, of_all)
   if not core.is_tensor(loss) or loss:numel() ~= 1 then
     check.fail("iteration %d, %s: the %s must be one number, got %s", iteration, self.name, what, check.describe(loss))
   end
@@ -133,8 +139,8 @@ end
 function player.gradients(self, iteration, loss, penalty, last, over_ranks)
   self.not_finite = false
   local measured = {
-    loss = value_of(self, iteration, "loss", loss),
-    penalty = penalty and value_of(self, iteration, "penalty", penalty, share.mean_number),
+    loss = player.value(self, iteration, "loss", loss),
+    penalty = penalty and player.value(self, iteration, "penalty", penalty, share.mean_number),
   }
   if penalty then loss = loss + share.weighted(penalty) end
   -- A stage whose head has been taken over from has a part that nothing depends on any more.
@@ -173,11 +179,8 @@ function player.norm(self, iteration, gradients)
   return norm
 end
 
---- Keeps the norm of each parameter's gradient, for whoever looks.
----@param self ganlua.player
----@param iteration integer that the move is of
----@param gradients ganlua.tensor[]
-function player.keep_norms(self, iteration, gradients)
+-- Keeps the norm of each parameter's gradient, for whoever looks.
+local function keep_norms(self, iteration, gradients)
   local norms = { iteration = iteration }
   for i, gradient in ipairs(gradients) do norms[i] = core.norm_of_all { gradient } end
   self.norms = norms
@@ -193,6 +196,20 @@ end
 ---@param limit number
 function player.clip(gradients, norm, limit)
   if norm > limit then core.no_grad(scale, gradients, limit / (norm + 1e-6)) end
+end
+
+--- Makes gradients those that a step goes along: they are finite, and no longer than a limit. Their norm before.
+---@param self ganlua.player
+---@param game ganlua.game
+---@param gradients ganlua.tensor[]
+---@param limit number?
+---@return number
+function player.direct(self, game, gradients, limit)
+  local iteration, every = game.iteration + 1, game.norms_every
+  local norm = player.norm(self, iteration, gradients)
+  if every and iteration % every == 0 then keep_norms(self, iteration, gradients) end
+  if limit then player.clip(gradients, norm, limit) end
+  return norm
 end
 
 --- One step along gradients, which are freed.

@@ -19,6 +19,16 @@ local module = require "ganlua.nn.module"
 ---@field layers ganlua.profile_row[] the innermost layer that a computation belongs to
 ---@field lua number seconds of the script itself and of the collector: what no op took
 ---@field results table what the function returned
+---@field sums ganlua.profile_sums? what travelled to and from the other ranks under mpirun
+
+--- The sums of gradients over the ranks, on this rank.
+---@class ganlua.profile_sums
+---@field buckets { sent: number, arrived: number, wanted: number, bytes: integer }[] each in seconds since f began:
+--- when it was sent, when its sums had arrived, when the walk of gradients was through and waited for it
+---@field bytes integer
+---@field early integer how many buckets had arrived before the walk was through
+---@field seconds number in which something was on its way
+---@field hidden number of these, before the walk was through
 
 local Profile = { __name = "ganlua.profile" }
 Profile.__index = Profile
@@ -26,7 +36,7 @@ Profile.__index = Profile
 -- These call Lua, or are no computation.
 local untimed = {
   no_grad = true, set_tag = true, profile_begin = true, profile_end = true, monotonic = true, is_tensor = true,
-  catalogue = true, describe = true,
+  catalogue = true, describe = true, note_sums = true,
 }
 
 -- The tables that hold the engine's functions: its own, the tensors' methods, their operators, and gan with its copies.
@@ -113,11 +123,13 @@ local function instrument(self)
     return y
   end)
   core.profile_begin()
+  core.note_sums(true)
   return setmetatable({}, { __close = function()
     for _, each in ipairs(put_back) do each[1][each[2]] = each[3] end
     module.observe(before)
     core.set_tag(0)
     self.gradients = core.profile_end()
+    self.travels = core.note_sums(false)
   end })
 end
 
@@ -128,6 +140,28 @@ local function add_gradients(self)
     row.backward, layer.backward = row.backward + each.seconds, layer.backward + each.seconds
     self.ops.grad.forward = self.ops.grad.forward - each.seconds
   end
+end
+
+-- What the sums over the ranks took. Buckets travel beside each other: a moment in which several do counts once.
+local function sums_of(travels, since)
+  local sums, done = { buckets = travels, bytes = 0, early = 0, seconds = 0, hidden = 0 }, -math.huge
+  for _, each in ipairs(travels) do
+    local start = math.max(each.sent, done)
+    done = math.max(done, each.arrived)
+    sums.bytes = sums.bytes + each.bytes
+    sums.seconds = sums.seconds + done - math.min(start, done)
+    sums.hidden = sums.hidden + math.max(math.min(done, each.wanted) - start, 0)
+    if each.arrived <= each.wanted then sums.early = sums.early + 1 end
+    for _, name in ipairs { "sent", "arrived", "wanted" } do each[name] = each[name] - since end
+  end
+  return sums
+end
+
+-- Of 12.3 ms of sums over the ranks, how much was hidden.
+local function line_of_sums(sums)
+  return ("\n\nsums over the ranks: %d buckets, %.1f MB, were on their way for %.2f ms, of which %.2f ms while "
+    .. "gradients were still computed; %d had arrived by then"):format(#sums.buckets, sums.bytes / 1e6,
+    sums.seconds * 1000, sums.hidden * 1000, sums.early)
 end
 
 local function longest_first(rows)
@@ -157,7 +191,7 @@ end
 function Profile:__tostring()
   return ("%.2f ms in all, of which %.2f ms (%.1f %%) in no op: the script and the collector\n\n%s\n\n%s"):format(
     self.total * 1000, self.lua * 1000, 100 * self.lua / self.total, lines_of(self, "op", self.ops),
-    lines_of(self, "layer", self.layers))
+    lines_of(self, "layer", self.layers)) .. (self.sums and line_of_sums(self.sums) or "")
 end
 
 --- Runs f(...) and returns where its time went: print(gan.profile(f)) shows it, by op and by layer. Backward is the
@@ -182,7 +216,7 @@ return function(f, ...)
   name_layers(self)
   local layers = table.move(self.layers, 0, #self.layers, 1, {})
   return setmetatable({
-    total = total, lua = total - sum(self.ops), results = results,
+    total = total, sums = self.travels and sums_of(self.travels, since), lua = total - sum(self.ops), results = results,
     ops = longest_first(table.move(self.ops, 1, #self.ops, 1, {})), layers = longest_first(layers),
   }, Profile)
 end

@@ -26,11 +26,12 @@ local resume = {}
 ---@return ganlua.snapshot
 function resume.snapshot(self)
   local played, moves, moments, memory = self.game, {}, {}, {}
+  if played.seats then played.seats:meet() end
   for name, player in pairs(played.players) do
     moves[name], moments[name], memory[name] = player.moves, player.moments, player.memory
   end
   local file = self.history_file
-  return {
+  local snapshot = {
     networks = self:networks(),
     moments = moments,
     shown = played.shown and played.shown.buffers,
@@ -58,6 +59,9 @@ function resume.snapshot(self)
       finished = self.finished,
     },
   }
+  local apart = played.seats or played.federated
+  if apart then apart:add_to(snapshot) end
+  return snapshot
 end
 
 -- The script's own table stays the same table.
@@ -71,7 +75,7 @@ end
 ---@param saved ganlua.checkpoint
 function resume.take(self, saved)
   local counters, played = saved.counters, self.game
-  checkpoint.give(saved, self:networks())
+  checkpoint.give(saved, played.federated and played.federated:named(self:networks()) or self:networks())
   played.iteration = counters.iteration
   for name, player in pairs(played.players) do
     player.moves, player.moments = counters.moves[name], saved.moments[name]
@@ -81,6 +85,8 @@ function resume.take(self, saved)
   played.streams.seed, self.options.seed = counters.seed, counters.seed
   played.streams:load_state(counters.streams)
   if counters.data and played.data.load_state then played.data:load_state(counters.data) end
+  if played.seats then played.seats:take(saved.moments, counters.seats, counters.moves.discriminator) end
+  if played.federated then played.federated:take(saved) end
   played.shown = counters.shown
   if played.shown then played.shown.buffers = saved.shown end
   refill(self.state, counters.state)

@@ -24,6 +24,7 @@ local progress = require "ganlua.progress"
 local published = require "ganlua.published"
 local ranks = require "ganlua.ranks"
 local resume = require "ganlua.resume"
+local seats = require "ganlua.ranks.seats"
 local ending = require "ganlua.run_ending"
 local output = require "ganlua.run_output"
 local talking = require "ganlua.talking"
@@ -34,6 +35,8 @@ local watchers = require "ganlua.watchers"
 ---@class ganlua.trainer
 ---@field generator ganlua.module
 ---@field discriminator ganlua.module
+---@field discriminators ganlua.module[]? of gan.dist.split: all of them. On several ranks those that others play are as
+--- at the last checkpoint; discriminator is then the rank's own one, on the generator's rank the first
 ---@field ema ganlua.module? the generator's moving average, in eval mode
 ---@field state table the script's own; strings, numbers, booleans and tables of them are saved with the run
 ---@field metrics table<string, number> the last iteration's
@@ -70,13 +73,14 @@ function Run.new(given, prepare)
   local self = setmetatable({
     options = given,
     generator = given.generator,
-    discriminator = given.discriminator,
+    discriminator = given.discriminators and given.discriminators[seats.own(given.ranks)] or given.discriminator,
+    discriminators = given.discriminators,
     ema = given.ema and given.generator:clone():eval(),
     state = {},
     metrics = {},
     prepare = prepare,
     live = given.live and live.watch() or nil,
-    log = metrics_log.new(given.measure and given.measure.columns),
+    log = metrics_log.new(given.measure and given.measure.columns, given.discriminators and #given.discriminators),
     images = 0,
     watch = {}, -- see collapse.lua
     watchers = watchers_of(given),
@@ -85,7 +89,9 @@ function Run.new(given, prepare)
   if self.live then given.source = self.live.source end
   self.game = game.new {
     discriminator = self.discriminator,
+    discriminators = self.discriminators,
     generator = self.generator,
+    roles = given.ranks,
     optimizer = given.optimizer,
     settings = settings_of(given),
     pac = given.pac,
@@ -125,12 +131,11 @@ function Run:train()
   self.progress, self.played, self.images, self.before, self.game.waited = shown, 0, 0, 0, 0
   self.started = core.monotonic()
   self.generator:train()
-  self.discriminator:train()
+  for _, module in ipairs(self.discriminators or { self.discriminator }) do module:train() end
   self.finished = nil
   ranks.agree("train: the options", { given.seed, given.fingerprint },
     "every rank must come to them by the same script, settings and seed")
-  ranks.agree("train: the networks", ranks.many() and core.checksum(self:encode()) or 0,
-    "their weights must come from the script's seed, not from the clock or from gan.dist.rank")
+  if ranks.many() then self:agree() end
   local iteration = resume.begin(self)
   self.training, self.interrupted = true, nil
   self.watchers:tell("begin", self, iteration)
@@ -144,6 +149,20 @@ function Run:train()
   shown:say("done in %s%s", progress.duration(core.monotonic() - self.started), self:place())
   given.on.finish(self)
   return self
+end
+
+-- Raises on all ranks where their networks are not the same before the first move, or what is saved later.
+function Run:agree()
+  local fresh, sum = self.options.ranks and self.game:moves() == 0, 0
+  if fresh then
+    for _, network in ipairs { self.generator, table.unpack(self.discriminators or { self.discriminator }) } do
+      sum = core.checksum(core.safetensors_encode(network:state()), sum)
+    end
+  else
+    sum = core.checksum(self:encode())
+  end
+  ranks.agree("train: the networks", sum,
+    "their weights must come from the script's seed, not from the clock or from gan.dist.rank")
 end
 
 function Run:position()
@@ -167,13 +186,17 @@ function Run:after_iteration()
   self.images = self.images + math.max(played.seen.discriminator, played.seen.generator)
   self.metrics = metrics_log.row(iteration, played.latest.discriminator, played.latest.generator,
     self.before + core.monotonic() - self.started)
-  if given.measure and iteration % given.measure.every == 0 then measuring.add(self, self.metrics) end
+  if given.measure and iteration % given.measure.every == 0 then
+    measuring.add(self, self.metrics)
+    if given.ranks then self.metrics = ranks.from_first(self.metrics) end -- others may have other data
+  end
   self.log:record(self.metrics)
   self.watchers:tell("iterated", self, self.metrics)
   given.on.iteration(self, self.metrics)
   playing.meet(self, collapse.after_iteration(self.watch, self.metrics))
   if iteration % given.sample.every == 0 then
     local samples, real = self:write_samples(), self:data_spread()
+    if given.ranks then real = ranks.from_first(real) end
     playing.meet(self, real and collapse.after_sampling(self.watch, iteration, samples, real))
   end
   if self.folder and iteration % given.checkpoint.every == 0 then

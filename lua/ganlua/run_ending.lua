@@ -4,6 +4,7 @@ local core = require "ganlua.core"
 local files = require "ganlua.ranks.files"
 local playing = require "ganlua.playing"
 local ranks = require "ganlua.ranks"
+local resume = require "ganlua.resume"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
 local whole = require "ganlua.whole"
@@ -24,7 +25,10 @@ function Ending:conclude()
     self.progress:say("it waited for data for %.0f %% of its time", 100 * self.waiting)
   end
   if self.sampled ~= self:moment() then self:write_samples() end
-  if not self.folder then return end
+  if not self.folder then
+    if self.game.seats then resume.snapshot(self) end -- every rank has all discriminators, as after a checkpoint
+    return
+  end
   local written = self.saved == self:moment()
   self.finished, self.saved = true, self:moment()
   self:write_checkpoint()
@@ -86,7 +90,7 @@ end
 
 -- A run that an error stops leaves its networks, which are as they were before the move that failed, and their
 -- pictures. The error is the user's to see: what cannot be written on top of it is not. A replay that fails has nothing
--- to leave.
+-- to leave; nor has a rank that knows a part of the run only: the last checkpoint stands.
 function Ending:leaving()
   return setmetatable({}, { __close = function(_, problem)
     local stands = self.training and self.game.recorder.live and not self.interrupted
@@ -94,6 +98,7 @@ function Ending:leaving()
     self.training = false
     core.forbid_reading(false)
     if ends then pcall(self.watchers.tell, self.watchers, "ended", self, "stopped") end
+    if ranks.many() and self.options.ranks then stands = false end
     if problem ~= nil and stands and self.folder and ranks.rank == 0 then
       local _ <close> = whole() -- what is saved, too
       local _ <close> = ranks.alone() -- the other ranks may be elsewhere

@@ -11,6 +11,7 @@ local labels = require "ganlua.labels"
 local ranks = require "ganlua.ranks"
 local files = require "ganlua.ranks.files"
 local resume = require "ganlua.resume"
+local seats = require "ganlua.ranks.seats"
 local run_folder = require "ganlua.run_folder"
 local streams = require "ganlua.streams"
 local truncation = require "ganlua.truncation"
@@ -85,6 +86,7 @@ end
 function Output:write_samples()
   local _ <close> = streams.guard()
   self.sampled = self:moment()
+  if self.game.seats then self.game.seats:show() end
   local samples = self:grid_samples()
   local path = self:draw(samples, self.game.iteration)
   self.watchers:tell("sampled", self, samples, path)
@@ -131,6 +133,7 @@ function Output:is_best()
   local value
   if type(by) == "function" then
     value = by(self)
+    if self.options.ranks then value = ranks.from_first(value) end
   else
     value = self.metrics[by:gsub("^%-", "")]
     if value and by:sub(1, 1) == "-" then value = -value end
@@ -154,8 +157,11 @@ function Output:keep_checkpoint()
   self.game.streams:back(mark)
 end
 
+-- The networks that are saved, by name; of several discriminators the first is called as one alone is.
 function Output:networks()
-  return { generator = self.generator, discriminator = self.discriminator, ema = self.ema }
+  local networks = { generator = self.generator, discriminator = self.discriminator, ema = self.ema }
+  for place, module in ipairs(self.discriminators or {}) do networks[seats.name(place)] = module end
+  return networks
 end
 
 -- The bytes of a checkpoint of this moment, and what run.state has that cannot be saved.

@@ -1,6 +1,7 @@
 --- gan.train and gan.trainer: what they take, checked before anything is written, and networks that fit the data.
 
 local batches = require "ganlua.batches"
+local cast = require "ganlua.ranks.cast"
 local check = require "ganlua.check"
 local core = require "ganlua.core"
 local curve = require "ganlua.curve"
@@ -14,6 +15,7 @@ local move_options = require "ganlua.move_options"
 local nn_module = require "ganlua.nn.module"
 local optim = require "ganlua.optim"
 local ranks = require "ganlua.ranks"
+local roles = require "ganlua.ranks.roles"
 local run = require "ganlua.run"
 local run_folder = require "ganlua.run_folder"
 local schedule = require "ganlua.schedule"
@@ -36,7 +38,11 @@ local rows = move_options.rows
 ---@class ganlua.train_options
 ---@field data any a data set (size, shape, batch), or a tensor
 ---@field generator ganlua.module
----@field discriminator ganlua.module
+---@field discriminator ganlua.module|ganlua.module[] with gan.dist.split a list of them, or one, of which each of
+--- several discriminators is a copy that starts with weights of its own (with the same, where it has been built before,
+--- or where they are averaged)
+---@field ranks ganlua.roles? who plays what under mpirun: gan.dist.split{...} or gan.dist.federated{...}. Without it
+--- all ranks share each batch out
 ---@field latent integer|function numbers of a standard normal, or function(n) -> tensor
 ---@field labels { drawn: "data"|"balanced"|nil, dropout: number?, classes: integer? }? for networks that look at labels
 --- (nn.conditional_batch_norm, nn.projection): how the generator's are drawn (as often as in the data, or all alike),
@@ -96,7 +102,8 @@ local spec = {
   },
   data = { is = is_data, wanted = "a data set (size, shape, batch) or a tensor", required = true },
   generator = { is = nn_module.is, wanted = "a module", required = true },
-  discriminator = { is = nn_module.is, wanted = "a module", required = true },
+  discriminator = { is = cast.is_discriminator, wanted = "a module", required = true },
+  ranks = { is = roles.is, wanted = "gan.dist.split{...} or gan.dist.federated{...}" },
   latent = { is = is_latent, wanted = "a positive integer or a function(n) -> tensor", required = true },
   labels = { type = "table" },
   loss = { is = rows.loss.is, wanted = rows.loss.wanted, required = true },
@@ -171,6 +178,7 @@ local function checked(options)
   if settings and settings.new then given.resume = false end -- --new
   given.live = given.live or settings and settings.live -- --live
   if settings and settings.view then given.view = settings.view end -- --view
+  if given.ranks then roles.check(given.ranks, "train", given) end
   for _, name in ipairs { "live", "view" } do
     if given[name] and ranks.many() then
       check.fail("train: option '%s' is for a run of one process: these are %d ranks%s", name, ranks.size,
@@ -180,9 +188,21 @@ local function checked(options)
   return given
 end
 
+-- Fails unless a discriminator gives a score a sample, or these and classes' scores.
+local function check_scores(D, plan, pac)
+  local shape, score = D.output_shape, 1
+  for _, size in ipairs(shape) do score = score * size end
+  if plan and #shape == 1 and score == 1 + plan.classes and pac == 1 then
+    plan.class_scores = true
+  elseif score ~= 1 then
+    check.fail("train: the discriminator must give one score a sample%s, got %s", plan
+      and (", or %d with those of an auxiliary classifier"):format(1 + plan.classes) or "", check.shape_text(shape))
+  end
+end
+
 -- Builds both networks on one latent batch of two, and checks that they fit each other and the data.
 local function build(given)
-  local G, D, plan = given.generator, given.discriminator, given.labels
+  local G, plan = given.generator, given.labels
   local z = given.latent(2)
   if not core.is_tensor(z) then check.fail("train: latent(2) must return a tensor, got %s", check.describe(z)) end
   local labels_of_two = plan and core.zeros { 2 } -- of class 0
@@ -191,38 +211,31 @@ local function build(given)
   if made ~= real then
     check.fail("train: the generator makes samples of shape %s, those of the data are %s", made, real)
   end
-  D:build(batches.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac),
-    plan and plan.discriminator and labels_of_two or nil)
-  local shape, score = D.output_shape, 1
-  for _, size in ipairs(shape) do score = score * size end
-  if plan and #shape == 1 and score == 1 + plan.classes and given.pac == 1 then
-    plan.class_scores = true
-  elseif score ~= 1 then
-    check.fail("train: the discriminator must give one score a sample%s, got %s", plan
-      and (", or %d with those of an auxiliary classifier"):format(1 + plan.classes) or "", check.shape_text(shape))
+  for _, D in ipairs(given.discriminators or { given.discriminator }) do
+    D:build(batches.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac),
+      plan and plan.discriminator and labels_of_two or nil)
+    check_scores(D, plan, given.pac)
   end
-end
-
--- What an object prints, without the address that a plain table prints.
-local function printed(value)
-  return (tostring(value):gsub("^table: 0x%x+$", "a table"))
+  if given.ranks then cast.check(given) end
 end
 
 -- What config.lua tells of a run: all that it does follows from this, and from the script.
 local function config_of(given)
   return {
     name = given.name, script = _G.arg and _G.arg[0], seed = given.seed,
-    data = printed(given.data), latent = given.latent_text or given.latent, batch = given.batch,
+    data = cast.data_text(given), latent = given.latent_text or given.latent, batch = given.batch,
     labels = given.labels and {
       classes = given.labels.classes, drawn = given.labels.drawn, dropout = given.labels.dropout,
     },
     micro_batch = given.micro_batch, reuse = given.reuse, clip = given.clip,
-    generator = tostring(given.generator), discriminator = tostring(given.discriminator),
-    loss = printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k, pac = given.pac,
-    augment = given.augment and printed(given.augment) or nil, unroll = given.unroll,
+    generator = tostring(given.generator), discriminator = cast.discriminator_text(given),
+    ranks = given.ranks and given.ranks:text(),
+    loss = cast.printed(given.loss), penalties = given.penalties, noise = given.noise, top_k = given.top_k,
+    pac = given.pac,
+    augment = given.augment and cast.printed(given.augment) or nil, unroll = given.unroll,
     schedule = schedule.describe(given.schedule), ema = given.ema,
     optimizer = {
-      generator = printed(given.optimizer.generator), discriminator = printed(given.optimizer.discriminator),
+      generator = cast.printed(given.optimizer.generator), discriminator = cast.printed(given.optimizer.discriminator),
     },
     checkpoint = given.checkpoint, sample = given.sample,
     measure = given.measure and measuring.describe(given.measure),
@@ -246,7 +259,13 @@ end
 local function prepared(options, seed)
   local given = checked(options)
   given.seed = seed or given.seed
+  given.discriminators = cast.discriminators(given)
+  given.discriminator = given.discriminators and given.discriminators[1] or given.discriminator
   given.labels = labels.plan(given)
+  if given.ranks and given.labels then
+    ranks.agree("train: the classes", { given.labels.classes, given.labels.shares or {} },
+      "the ranks' data have others, or others as often: labels = { classes = ..., drawn = \"balanced\" }")
+  end
   given.sample.count = given.sample.count or given.labels and labels.grid_count(given.labels) or 64
   streams.with(given.seed, streams.number "weights", build, given)
   given.config, given.fingerprint = describe(given)

@@ -27,7 +27,7 @@ static void begin(part *p, job *j)
         MPI_Iallgather(j->own, j->bytes, MPI_BYTE, j->all, j->bytes, MPI_BYTE, p->bytes, &j->request);
         break;
     case BROADCAST:
-        MPI_Ibcast(j->all, j->bytes, MPI_BYTE, 0, p->bytes, &j->request);
+        MPI_Ibcast(j->all, j->bytes, MPI_BYTE, j->from, p->bytes, &j->request);
         break;
     case SUM:
         MPI_Ialltoall(j->numbers, (int)j->block, MPI_FLOAT, j->pieces, (int)j->block, MPI_FLOAT, p->pieces,
@@ -84,6 +84,7 @@ void part_drive(part *p)
         if (move_on(p, j, in_order)) {
             *place = j->next;
             p->open--;
+            j->until = part_clock();
             j->done = true; /* from here on it is whoever waits for it's */
             continue;
         }

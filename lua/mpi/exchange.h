@@ -27,10 +27,10 @@ typedef struct job {
     bool begun;
     _Atomic bool done;
     MPI_Request request;
-    double since;
+    double since, until; /* submitted; done */
 
     char *own, *all; /* gather: what this rank brings, and room for all; broadcast: all */
-    int bytes;
+    int bytes, from; /* broadcast: whose */
 
     float *numbers, *pieces; /* sum: both have room for `size` blocks */
     int64_t count, block;
@@ -59,6 +59,9 @@ typedef struct part {
     job *first;                    /* that is not done; the others behind it */
     int open;                      /* how many */
     job *list, *list_last, *spare; /* of the sum that is added to; buckets to be used again */
+    bool notes;                    /* whether what travels is noted, and what was */
+    gan_travel *travels;
+    int noted, room;
     watch watch;
 } part;
 
@@ -81,6 +84,8 @@ void sums_reset(void *user);
 bool sums_add(void *user, const float *numbers, int64_t count);
 bool sums_wait(void *user);
 void sums_take(void *user, float *to, int64_t count);
+void sums_note(void *user, bool on);
+const gan_travel *sums_noted(void *user, int *count);
 void sums_free(part *p);
 
 /* ---- watch.c ---- */

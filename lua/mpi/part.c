@@ -11,25 +11,31 @@
 /* Bytes of one message, at most. */
 static const size_t MOST = (size_t)1 << 28;
 
-/* Runs a job of this rank's `own` bytes and `all` of them, to its end. */
-static void run(part *p, enum job_kind kind, const char *own, char *all, size_t bytes)
+/* Submits a job and waits for its end. */
+static void run(part *p, job j)
 {
-    job j = {.kind = kind, .own = (char *)own, .all = all, .bytes = (int)bytes, .request = MPI_REQUEST_NULL};
+    j.request = MPI_REQUEST_NULL;
     part_submit(p, &j);
     part_wait(p, &j);
+}
+
+/* Of this rank's `own` bytes and `all` of them. */
+static void gather_some(part *p, const char *own, char *all, size_t bytes)
+{
+    run(p, (job){.kind = GATHER, .own = (char *)own, .all = all, .bytes = (int)bytes});
 }
 
 static bool gather(void *user, const void *own, void *all, size_t bytes)
 {
     part *p = user;
     if (bytes <= MOST) {
-        run(p, GATHER, own, all, bytes);
+        gather_some(p, own, all, bytes);
         return true;
     }
     char *piece = malloc(MOST * (size_t)p->size);
     for (size_t from = 0; piece && from < bytes; from += MOST) {
         size_t length = bytes - from < MOST ? bytes - from : MOST;
-        run(p, GATHER, (const char *)own + from, piece, length);
+        gather_some(p, (const char *)own + from, piece, length);
         for (int rank = 0; rank < p->size; rank++)
             memcpy((char *)all + (size_t)rank * bytes + from, piece + (size_t)rank * length, length);
     }
@@ -37,10 +43,12 @@ static bool gather(void *user, const void *own, void *all, size_t bytes)
     return piece != NULL;
 }
 
-static bool broadcast(void *user, void *bytes, size_t count)
+static bool broadcast(void *user, int from, void *bytes, size_t count)
 {
-    for (size_t from = 0; from < count; from += MOST)
-        run(user, BROADCAST, NULL, (char *)bytes + from, count - from < MOST ? count - from : MOST);
+    for (size_t at = 0; at < count; at += MOST) {
+        size_t length = count - at < MOST ? count - at : MOST;
+        run(user, (job){.kind = BROADCAST, .all = (char *)bytes + at, .bytes = (int)length, .from = from});
+    }
     return true;
 }
 
@@ -147,6 +155,8 @@ bool ganlua_part_open(gan_ranks *ranks, char why[PART_WHY])
         .add = sums_add,
         .sum = sums_wait,
         .take = sums_take,
+        .note = sums_note,
+        .noted = sums_noted,
         .end_all = end_all,
         .close = leave,
     };

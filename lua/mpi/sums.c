@@ -95,14 +95,47 @@ bool sums_add(void *user, const float *numbers, int64_t count)
     return true;
 }
 
+/* Notes how a bucket travelled; without memory for that, it is left out. */
+static void note(part *p, const job *j, double wanted)
+{
+    if (p->noted == p->room) {
+        int room = p->room ? 2 * p->room : 256;
+        gan_travel *more = realloc(p->travels, (size_t)room * sizeof *more);
+        if (!more)
+            return;
+        p->travels = more;
+        p->room = room;
+    }
+    p->travels[p->noted++] = (gan_travel){j->since, j->until, wanted, j->count * (int64_t)sizeof *j->numbers};
+}
+
 bool sums_wait(void *user)
 {
     part *p = user;
+    double wanted = part_clock();
     if (p->list_last && p->list_last->count < BUCKET)
         send(p, p->list_last);
-    for (job *j = p->list; j; j = j->list_next)
+    for (job *j = p->list; j; j = j->list_next) {
         part_wait(p, j);
+        if (p->notes)
+            note(p, j, wanted);
+    }
     return true;
+}
+
+void sums_note(void *user, bool on)
+{
+    part *p = user;
+    if (on && !p->notes)
+        p->noted = 0;
+    p->notes = on;
+}
+
+const gan_travel *sums_noted(void *user, int *count)
+{
+    const part *p = user;
+    *count = p->noted;
+    return p->travels;
 }
 
 void sums_take(void *user, float *to, int64_t count)
@@ -123,6 +156,7 @@ void sums_take(void *user, float *to, int64_t count)
 void sums_free(part *p)
 {
     sums_reset(p);
+    free(p->travels);
     for (job *j = p->spare; j; j = p->spare) {
         p->spare = j->list_next;
         free_bucket(j);

@@ -6,6 +6,6 @@ local it = dofile(folder .. "mpirun.lua").it(it, pending)
 
 describe("a run of which a rank is stopped at a random instant", function()
   it("ends everywhere, and goes on to the same bytes", function()
-    assert.equal(2, #faults.run(2, 5, { iterations = 60, patience = 2 }))
+    assert.equal(2, #faults.run(2, 361, { iterations = 60, patience = 2 }))
   end)
 end)

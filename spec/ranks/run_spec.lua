@@ -127,6 +127,45 @@ describe("a run on several ranks", function()
   end)
 end)
 
+describe("gan.profile on several ranks", function()
+  -- The walk of gradients begins with the last layer, whose buckets are full long before it is through.
+  local script = [[
+local gan = require "ganlua"
+local nn = gan.nn
+local function wide(out) return nn.linear { out = out } end
+local run = gan.trainer {
+  data = gan.randn(64, 32), latent = 32, batch = 96, loss = gan.loss.hinge {}, out = false, progress = false,
+  generator = nn.sequential { wide(512), nn.relu {}, wide(512), nn.relu {}, wide(1024), nn.relu {}, wide(32) },
+  discriminator = nn.sequential { wide(512), nn.relu {}, wide(512), nn.relu {}, wide(1024), nn.relu {}, wide(1) },
+  schedule = gan.schedule.alternate { iterations = 4 },
+}
+local profile = gan.profile(run.train, run)
+local sums = profile.sums
+print("BUCKETS", #sums.buckets, sums.bytes, sums.early)
+for _, each in ipairs(sums.buckets) do
+  assert(0 <= each.sent and each.sent <= each.arrived and each.arrived <= profile.total and each.sent <= each.wanted
+    or each.bytes < 2 ^ 20)
+end
+assert(sums.hidden > 0 and sums.hidden <= sums.seconds and sums.seconds < profile.total)
+print(tostring(profile):match "sums over the ranks[^\n]*")
+]]
+
+  it("tells what travelled while gradients were computed: some buckets have arrived before the walk is through",
+    function()
+      local cwd = shell.folder()
+      shell.write(cwd .. "/script.lua", script)
+      local result = mpirun.run(2, { "script.lua" }, { cwd = cwd })
+      shell.remove(cwd)
+      assert.equal(0, result.code, result.err)
+      local buckets, bytes, early = result.out:match "BUCKETS%s+(%d+)%s+(%d+)%s+(%d+)"
+      local parameters = 33 * 512 + 513 * 512 + 513 * 1024 + 1025 * 32 + 33 * 512 + 513 * 512 + 513 * 1024 + 1025
+      assert.equal(4 * 4 * parameters, tonumber(bytes))
+      assert.equal(4 * 2 * 4, tonumber(buckets)) -- of 2^18 numbers each, and a rest
+      assert.is_true(tonumber(early) > 0, result.out)
+      assert.truthy(result.out:find("sums over the ranks: 32 buckets, ", 1, true), result.out)
+    end)
+end)
+
 describe("gan.dist", function()
   local script = [[
 local gan = require "ganlua"

@@ -94,9 +94,9 @@ function share.count(n) return current and n * current.total // current.count or
 ---@return boolean
 function share.is_on() return current ~= nil end
 
--- Makes rows those in work.
-local function enter(rows)
-  current = rows
+-- Makes rows those in work; `apart`: what is made of them is not joined with the other ranks'.
+local function enter(rows, apart)
+  current = not apart and rows or nil
   if rows then core.set_share(rows.first, rows.count, rows.total) else core.set_share() end
 end
 
@@ -107,6 +107,14 @@ function share.within(rows)
   local before = current
   enter(rows)
   return setmetatable({}, { __close = function() enter(before) end })
+end
+
+--- The same for ranks that each compute losses and steps of their own: only random numbers are those of these rows.
+---@param rows ganlua.rows?
+function share.apart(rows)
+  if not rows then return nil end
+  enter(rows, true)
+  return setmetatable({}, { __close = function() enter(nil) end })
 end
 
 local function narrow(x, first, count) return x:narrow(1, first, count) end
