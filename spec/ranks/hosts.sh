@@ -48,12 +48,15 @@ for name in $(echo "$names" | tr , ' '); do
 done
 cat >"$scratch/rsh" <<'RSH'
 #!/bin/sh
-# rsh HOST COMMAND: as ssh would, in the namespace that has the address.
+# rsh HOST COMMAND: as ssh would, in the namespace that has the address. Temporary files are each host's own.
 while [ "${1#-}" != "$1" ]; do shift; done
 host=$1
 shift
 number=${host##*.}
 name=$(echo "$GANLUA_HOSTS" | cut -d, -f"$number")
+TMPDIR=${GANLUA_RSH%/*}/$name
+mkdir -p "$TMPDIR"
+export TMPDIR
 exec ip netns exec "$name" sh -c "$*"
 RSH
 chmod +x "$scratch/rsh"
