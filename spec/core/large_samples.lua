@@ -54,6 +54,11 @@ return function(core)
       call = function(y, w) return core.conv2d_input(y, w, 14, 10, 2, 2) end },
     { inputs = { numbers({5, 12, 12, 16}, -1, 1), numbers({3, 3, 16, 17}, -0.2, 0.2) },
       call = function(x, w) return core.conv2d(x, w, 1, 1) end },
+    -- By fewer products.
+    { inputs = { numbers({7, 18, 17, 33}, -1, 1), numbers({4, 4, 33, 34}, -0.2, 0.2) },
+      call = function(x, w) return core.conv2d(x, w, 2, 1) end },
+    { inputs = { numbers({5, 9, 12, 33}, -1, 1), numbers({3, 3, 32, 33}, -0.2, 0.2) },
+      call = function(y, w) return core.conv2d_input(y, w, 9, 12, 1, 1) end },
   })
   group("batch_norm", {
     { inputs = { numbers({5, 9, 11, 19}, -1, 3), numbers({19}, 0.5, 1.5), numbers({19}, -1, 1) },
