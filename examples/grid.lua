@@ -8,8 +8,8 @@
 local gan = require "ganlua"
 local nn = gan.nn
 
-local loss = gan.setting("loss", "hinge") -- --set loss=nonsaturating, whose modes' shares drift apart when it plays on
-local iterations = gan.setting("iterations", loss == "hinge" and 20000 or 14000)
+local loss = gan.setting("loss", "hinge") -- --set loss=nonsaturating
+local iterations = gan.setting("iterations", 20000)
 
 local data = gan.data.grid { side = 5, spacing = 2, std = 0.05 }
 
@@ -45,14 +45,18 @@ end
 -- modes' width.
 local critic = nn.residual { main = nn.sequential { fourier, network(96, 1) }, skip = network(80, 1) }
 
--- Learning rates fall as a cosine: at the end the points settle. D's is the higher one, so that it keeps up with G.
-local function adam(lr)
-  return gan.optim.adam { lr = gan.curve.cosine { from = lr, over = iterations }, betas = { 0, 0.99 } }
+-- Learning rates fall as a cosine, to a power for G. While G's is high a mode trembles as a whole, D takes that for its
+-- width, and what G makes at any one moment is narrower: G has to be calm for longer. D's is the higher one, so that it
+-- keeps up.
+local function falling(from, power)
+  return function(move) return from * (0.5 + 0.5 * math.cos(math.pi * math.min(1, move / iterations))) ^ power end
 end
+local function adam(from, power) return gan.optim.adam { lr = falling(from, power), betas = { 0, 0.99 } } end
 
--- Strong penalties at first bring every mode in; at the end weak ones let D see each mode's width, and keep the modes'
--- shares alike. R1 flattens D where the real points are, R2 where the generated ones are.
-local function fading(move) return math.max(3e-3, 2 ^ (-16.6 * move / iterations)) end
+-- Strong penalties at first bring every mode in; they fade, and D sees each mode's width. Some of them stays: without,
+-- D's score would be a cliff around each mode, and the modes' shares would drift apart. R1 flattens D where the real
+-- points are, R2 where the generated ones are.
+local function fading(move) return math.max(0.02, 2 ^ (-16.6 * move / iterations)) end
 
 -- D moves, then G. The waves rise from a fifth of the time to two fifths; at the end batches are twice the size, for
 -- gradients with half the noise.
@@ -72,7 +76,7 @@ local run = gan.train {
   data = data, generator = nn.sequential { spread {}, network(128, 2) }, discriminator = critic,
   latent = 2, loss = gan.loss[loss] {},
   penalties = { gan.penalty.r1 { weight = fading, every = 2 }, gan.penalty.r2 { weight = fading, every = 2 } },
-  optimizer = { generator = adam(1e-3), discriminator = adam(2e-3) },
+  optimizer = { generator = adam(1e-3, 1.5), discriminator = adam(2e-3, 1) },
   schedule = schedule, ema = { decay = 0.998 },
 }
 local samples = run:sample(2500)

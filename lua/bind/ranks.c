@@ -238,7 +238,9 @@ static int all_sum_(lua_State *L)
 /* core.broadcast_(list of tensors, from): each becomes what rank `from` has */
 static int broadcast_(lua_State *L)
 {
-    struct list w = {.from = (int)luaL_checkinteger(L, 2)};
+    lua_Integer from = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, from >= 0 && from < gan_ranks_of(ganlua_context(L))->size, 2, "a rank");
+    struct list w = {.from = (int)from};
     lua_settop(L, 1);
     w.tensors = ganlua_check_tensors(L, 1, "broadcast_", "tensors", &w.count);
     ganlua_enter(L, copy_work, &w);
@@ -277,8 +279,11 @@ static int note_sums(lua_State *L)
 /* core.set_share(first, count, total): see gan_share; without arguments, all rows are this rank's */
 static int set_share(lua_State *L)
 {
-    gan_set_share(ganlua_context(L),
-                  (gan_share){luaL_optinteger(L, 1, 0), luaL_optinteger(L, 2, 0), luaL_optinteger(L, 3, 0)});
+    gan_share share = {luaL_optinteger(L, 1, 0), luaL_optinteger(L, 2, 0), luaL_optinteger(L, 3, 0)};
+    luaL_argcheck(L, share.first >= 0, 1, "rows before these");
+    luaL_argcheck(L, share.count >= 0, 2, "how many rows these are");
+    luaL_argcheck(L, share.total >= share.count && share.total - share.count >= share.first, 3, "rows of all ranks");
+    gan_set_share(ganlua_context(L), share);
     return 0;
 }
 

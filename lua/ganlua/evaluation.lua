@@ -179,7 +179,8 @@ end
 --- A player's gradients at this point, and what was measured.
 ---@param name "discriminator"|"generator"
 ---@param due table[] its penalties, from penalty.due
----@param how { consume: boolean, over_ranks: boolean? } as player.gradients takes it
+---@param last boolean whether the graph is used up
+---@param over_ranks boolean? whether they are summed over the ranks
 ---@return ganlua.tensor[] gradients
 ---@return table measured
 function Evaluation:slopes(name, due, last, over_ranks)

@@ -7,6 +7,7 @@ local nn = gan.nn
 -- Not called: what waits or reads the machine, and what would make every later call fail.
 local left_out = {
   ["core.forbid_reading"] = true, ["core.set_recording"] = true, ["core.profile_begin"] = true,
+  ["core.set_share"] = true,
   ["core.profile_end"] = true, ["core.read_file"] = true, ["gan.sweep"] = true, ["gan.load"] = true,
   ["gan.recover.rollback"] = true, ["gan.schedule.describe"] = true, ["core.kernels"] = true, ["gan.kernels"] = true,
   ["core.ask_terminal"] = true, ["gan.features.load"] = true, ["gan.import.torch"] = true,
