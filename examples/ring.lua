@@ -43,11 +43,11 @@ local function adam(lr)
   return gan.optim.adam { lr = gan.curve.cosine { from = lr, over = iterations }, betas = { 0, 0.99 } }
 end
 
--- Strong penalties at first hold the waves down until every mode has its share; they fade, and D sees each mode's width.
--- Some of them stays: without, D's score would be a cliff around each mode, nothing would be left between modes, and
--- their shares would drift apart where D's scores of them differ by little. R1 flattens D where the real points are, R2
--- where the generated ones are.
-local function fading(move) return math.max(3e-3, 2 ^ (-16.6 * move / iterations)) end
+-- Strong penalties at first hold the waves down until every mode has its share; they fade, and D sees each mode's
+-- width. A little stays: without, D's score would be a cliff around each mode, nothing would be left between modes, and
+-- their shares would drift apart. R1 flattens D where the real points are, R2 where the generated ones are.
+local least = loss == "hinge" and 3e-3 or 1.5e-3
+local function fading(move) return math.max(least, 2 ^ (-16.6 * move / iterations)) end
 
 -- D moves, then G; in the last quarter with batches of twice the size, for gradients with half the noise.
 local function schedule(game)

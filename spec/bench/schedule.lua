@@ -12,7 +12,12 @@ local nn = gan.nn
 local moves = gan.setting("moves", 1000000)
 
 -- The mathematics, left out: what it would measure is there.
-local stub = { through = true, loss = function() end, judge = function() end }
+local stub = { through = true }
+function stub:slopes(_, due) -- luacheck: ignore 212
+  local gradients, measured = player.gradients()
+  measured.penalty = measured.penalty or due.listed and 0.0 or nil
+  return gradients, measured
+end
 function evaluation.batch() return {} end
 function evaluation.new() return stub end
 function player.gradients() return {}, { loss = 0.5, real = 0.5, fake = -0.5, accuracy = 0.75 } end
@@ -47,7 +52,8 @@ core.interrupted = function()
   played = os.clock() - start
   return "TERM"
 end
-train()
+local _, problem = train()
+if not played then error(problem, 0) end
 -- The resumed run closes the last iteration, and is at its end.
 core.interrupted = interrupted
 start = os.clock()

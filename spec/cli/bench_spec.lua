@@ -56,6 +56,13 @@ describe("the table of many machines", function()
   end
 end)
 
+describe("the benchmark of a schedule's moves", function()
+  it("plays them, and replays them", function()
+    local result = shell.run { shell.ganlua, "--set", "moves=200", bench .. "schedule.lua" } -- which ends as by SIGTERM
+    assert.matches("^200 moves: %d+%.%d+ microseconds a move, replayed in %d+%.%d+ s\n$", result.out)
+  end)
+end)
+
 describe("the benchmark of pictures", function()
   it("reads them, trains on them, and tells how fast and how long it waited", function()
     local result = shell.run { shell.ganlua, "--set", "iterations=1", "--set", "width=2", "--set", "batch=4", "--set",
