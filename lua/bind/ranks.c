@@ -239,7 +239,8 @@ static int all_sum_(lua_State *L)
 static int broadcast_(lua_State *L)
 {
     lua_Integer from = luaL_checkinteger(L, 2);
-    luaL_argcheck(L, from >= 0 && from < gan_ranks_of(ganlua_context(L))->size, 2, "a rank");
+    int size = gan_ranks_of(ganlua_context(L))->size;
+    luaL_argcheck(L, from >= 0 && (size < 2 || from < size), 2, "a rank"); /* one process has the parts of all */
     struct list w = {.from = (int)from};
     lua_settop(L, 1);
     w.tensors = ganlua_check_tensors(L, 1, "broadcast_", "tensors", &w.count);
