@@ -119,8 +119,8 @@ local function step(self, s, due, gradients)
   local movers = s.movers
   for i = 1, #movers do
     local name = movers[i]
-    local player, lr = self.players[name], s.lr[name]
-    players.step(player, s.optimizer[name], gradients[name], lr and lr * self.lr_scale)
+    local player = self.players[name]
+    players.step(player, self, s, gradients[name])
     penalties.after(due[name], player.parameters)
   end
 end

@@ -214,12 +214,13 @@ end
 
 --- One step along gradients, which are freed.
 ---@param self ganlua.player
----@param optimizer ganlua.optimizer
+---@param game ganlua.game
+---@param s ganlua.move_settings
 ---@param gradients ganlua.tensor[]
----@param lr? number for an optimiser that has one
-function player.step(self, optimizer, gradients, lr)
+function player.step(self, game, s, gradients)
+  local optimizer, lr = s.optimizer[self.name], s.lr[self.name]
   self.moments = self.moments or optimizer:start(self.parameters)
-  optimizer:step(self.moments, self.parameters, gradients, lr)
+  optimizer:step(self.moments, self.parameters, gradients, lr and lr * game.lr_scale)
   for _, gradient in ipairs(gradients) do gradient:free() end
 end
 

@@ -102,7 +102,9 @@ local spec = {
   },
   data = { is = is_data, wanted = "a data set (size, shape, batch) or a tensor", required = true },
   generator = { is = nn_module.is, wanted = "a module", required = true },
-  discriminator = { is = cast.is_discriminator, wanted = "a module", required = true },
+  discriminator = {
+    is = cast.is_discriminator, wanted = "a module, or with gan.dist.split a list of modules", required = true,
+  },
   ranks = { is = roles.is, wanted = "gan.dist.split{...} or gan.dist.federated{...}" },
   latent = { is = is_latent, wanted = "a positive integer or a function(n) -> tensor", required = true },
   labels = { type = "table" },
@@ -188,14 +190,14 @@ local function checked(options)
   return given
 end
 
--- Fails unless a discriminator gives a score a sample, or these and classes' scores.
-local function check_scores(D, plan, pac)
+-- Fails unless a discriminator, which is called so, gives a score a sample, or these and classes' scores.
+local function check_scores(name, D, plan, pac)
   local shape, score = D.output_shape, 1
   for _, size in ipairs(shape) do score = score * size end
   if plan and #shape == 1 and score == 1 + plan.classes and pac == 1 then
     plan.class_scores = true
   elseif score ~= 1 then
-    check.fail("train: the discriminator must give one score a sample%s, got %s", plan
+    check.fail("train: the %s must give one score a sample%s, got %s", name, plan
       and (", or %d with those of an auxiliary classifier"):format(1 + plan.classes) or "", check.shape_text(shape))
   end
 end
@@ -211,10 +213,11 @@ local function build(given)
   if made ~= real then
     check.fail("train: the generator makes samples of shape %s, those of the data are %s", made, real)
   end
-  for _, D in ipairs(given.discriminators or { given.discriminator }) do
+  local all = given.discriminators or { given.discriminator }
+  for place, D in ipairs(all) do
     D:build(batches.packed(core.zeros { given.pac * 2, table.unpack(G.output_shape) }, given.pac),
       plan and plan.discriminator and labels_of_two or nil)
-    check_scores(D, plan, given.pac)
+    check_scores(#all > 1 and ("discriminator %d"):format(place) or "discriminator", D, plan, given.pac)
   end
   if given.ranks then cast.check(given) end
 end

@@ -220,6 +220,20 @@ describe("gan.dist.split in one process", function()
     end }, { combine = "max" }):train()
   end)
 
+  it_alone("steps by an optimiser of the script's own, which has no learning rate", function()
+    local sgd = gan.optim.sgd { lr = 0.01 }
+    local own = {
+      start = function(_, parameters) return sgd:start(parameters) end,
+      step = function(_, state, parameters, gradients) sgd:step(state, parameters, gradients, 0.01) end,
+    }
+    local function losses(optimizer)
+      local run = trainer { optimizer = { generator = optimizer, discriminator = optimizer } }
+      run:train()
+      return run:history "d_loss"
+    end
+    assert.same(losses(sgd), losses(own))
+  end)
+
   it_alone("refuses by name what it cannot do", function()
     local dist = gan.dist
     refuses("dist.split: option 'generator' must be a list of ranks such as { 0 }, got 0",
@@ -236,6 +250,11 @@ describe("gan.dist.split in one process", function()
       function() trainer { discriminator = { nn.sequential { nn.linear { out = 1 } } }, ranks = dist.federated {} } end)
     refuses("option 'discriminator' is a list of 1, gan.dist.split has ranks for 2",
       function() trainer { discriminator = { nn.sequential { nn.linear { out = 1 } } } } end)
+    refuses("option 'discriminator' must be a module, or with gan.dist.split a list of modules, got a table",
+      function() trainer { discriminator = { nn.sequential { nn.linear { out = 1 } }, "another" } } end)
+    refuses("the discriminator 2 must give one score a sample, got 3", function()
+      trainer { discriminator = { nn.sequential { nn.linear { out = 1 } }, nn.sequential { nn.linear { out = 3 } } } }
+    end)
     refuses("option 'reuse' does not go with ranks = gan.dist.split", function() trainer { reuse = true } end)
     refuses("option 'micro_batch' does not go with ranks = gan.dist.split", function() trainer { micro_batch = 4 } end)
     refuses("option 'live' does not go with ranks = gan.dist.split", function() trainer { live = true } end)

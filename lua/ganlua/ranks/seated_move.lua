@@ -200,10 +200,10 @@ return function(self, s)
   local _ <close> = whole()
   for _, seat in ipairs(moves.discriminator and self.here or {}) do
     local player = seat.players.discriminator
-    players.step(player, s.optimizer.discriminator, seat.own.gradients, s.lr.discriminator * game.lr_scale)
+    players.step(player, game, s, seat.own.gradients)
     penalties.after(due[seat.place].discriminator, player.parameters)
   end
-  if moves.generator then players.step(G, s.optimizer.generator, gradients, s.lr.generator * game.lr_scale) end
+  if moves.generator then players.step(G, game, s, gradients) end
   local every = moves.discriminator and self.roles.average
   if every and (game.players.discriminator.moves + 1) % every == 0 then become_one(self) end
   return measured
