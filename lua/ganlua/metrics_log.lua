@@ -47,8 +47,7 @@ local of_each = { "d_loss", "g_loss", "accuracy" }
 ---@param measured? string[]
 ---@param discriminators? integer how many there are, where there are several
 function metrics_log.new(measured, discriminators)
-  local self = setmetatable({ lines = 0, kept = {}, several = discriminators or 1 }, Log)
-  self:clear()
+  local self = setmetatable({ lines = 0, kept = {}, several = discriminators or 1, values = {}, count = 0 }, Log)
   self:expect(measured or {})
   return self
 end
@@ -75,7 +74,7 @@ end
 --- Forgets the numbers in memory.
 function Log:clear()
   self.values, self.count = {}, 0
-  for _, name in ipairs(self.columns or {}) do add_column(self, name) end
+  for _, name in ipairs(self.columns) do add_column(self, name) end
 end
 
 -- Where the first `count` lines of a text end, and the last of them; nil where it has fewer.
