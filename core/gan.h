@@ -164,7 +164,7 @@ typedef struct gan_memory_info {
     size_t cap;       /* 0: none */
     size_t allocated; /* bytes ever handed out: grows only; a host paces its collector by it */
     size_t tensors;   /* how many tensors are alive */
-    size_t fresh;     /* blocks of numbers ever asked of the system: stands still while all are recycled */
+    size_t fresh;     /* blocks ever asked of the system: stands still while all are recycled */
 } gan_memory_info;
 gan_memory_info gan_memory(const gan_context *ctx);
 void gan_set_memory_cap(gan_context *ctx, size_t cap);

@@ -1,11 +1,11 @@
 /* memory.c - the context: bytes and their accounting, the pool, failing, and freeing graphs.
  *
  * Invariants:
- * 1. Every allocation of the engine goes through allocate(), so the cap and the fault hook see it.
- * 2. Blocks of numbers are rounded up to size classes (four to a power of two) and recycled, so that
- *    a training step in its steady state asks the system for nothing.
- * 3. live counts blocks in use, tensors' heads, graphs and the host's charges; blocks in the free lists are not live, and are
- *    given back to the system before the cap or the system refuses anything.
+ * 1. Every allocation of the engine goes through take_block(), so the cap and the fault hook see it.
+ * 2. Blocks, of numbers, heads and nodes alike, are rounded up to size classes (four to a power of two) and recycled, so
+ *    that a training step in its steady state asks the system for nothing.
+ * 3. live counts blocks in use and the host's charges; blocks in the free lists are not live, and are given back to the
+ *    system before the cap or the system refuses anything.
  * 4. Freeing walks a chain, never the C stack: a graph may be a million nodes long.
  * 5. A tensor has its numbers as long as something other than a node can reach it, a node's gradient
  *    reads them, or its own does; no longer. */
@@ -68,6 +68,8 @@ static void give_system(void *block, size_t bytes)
  * bytes together. */
 static void trim(gan_context *ctx, size_t most)
 {
+    if (ctx->live + ctx->recycled <= most)
+        return;
     for (int i = GAN_SIZE_CLASSES - 1; i >= 0; i--) {
         while (ctx->free_blocks[i] && ctx->live + ctx->recycled > most) {
             struct gan_free_block *block = ctx->free_blocks[i];
@@ -106,52 +108,32 @@ void gan_uncharge(gan_context *ctx, size_t bytes)
     ctx->live -= bytes;
 }
 
-/* What malloc takes for itself, about. */
-enum { OVERHEAD = 16 };
-
-/* A malloc that is counted, and that the fault hook can refuse; give() is its free. */
-static void *allocate(gan_context *ctx, size_t bytes)
-{
-    if (!may_allocate(ctx) || !gan_charge(ctx, bytes + OVERHEAD))
-        return NULL;
-    void *block = malloc(bytes);
-    if (!block)
-        gan_uncharge(ctx, bytes + OVERHEAD);
-    return block;
-}
-
-static void give(gan_context *ctx, void *block, size_t bytes)
-{
-    free(block);
-    gan_uncharge(ctx, bytes + OVERHEAD);
-}
-
 /* Bytes in use and for reuse together: what was once needed at the same time, and some for sizes that change. */
 static size_t most_kept(const gan_context *ctx)
 {
     return ctx->peak + ctx->peak / 6 + ((size_t)8 << 20);
 }
 
-/* Of the free blocks that hold so many bytes, the smallest class: the block's own, or one of those up to half as large
- * again, so that sizes that are not needed at the same time share blocks. NULL where there is none. */
-enum { LARGER_CLASSES = 2 };
-static struct gan_free_block **find_free(gan_context *ctx, int class)
+/* Of the free blocks that hold so many bytes, the smallest class: the block's own, or one of so many larger ones. NULL
+ * where there is none. */
+static struct gan_free_block **find_free(gan_context *ctx, int class, int larger)
 {
-    for (int i = class; i <= class + LARGER_CLASSES && i < GAN_SIZE_CLASSES; i++)
+    for (int i = class; i <= class + larger && i < GAN_SIZE_CLASSES; i++)
         if (ctx->free_blocks[i])
             return &ctx->free_blocks[i];
     return NULL;
 }
 
-/* A block of at least so many bytes; *rounded is how many it has. */
-static void *take_block(gan_context *ctx, size_t bytes, size_t *rounded)
+/* A block of at least so many bytes, of their class or of so many larger ones; *rounded is how many it has. The fault
+ * hook can refuse it. */
+static void *take_block(gan_context *ctx, size_t bytes, int larger, size_t *rounded)
 {
     if (bytes > (size_t)1 << 50) /* beyond the classes, and beyond any machine */
         return NULL;
     if (!may_allocate(ctx))
         return NULL;
     size_t peak = ctx->peak, allocated = ctx->allocated;
-    struct gan_free_block **place = find_free(ctx, size_class(bytes, rounded));
+    struct gan_free_block **place = find_free(ctx, size_class(bytes, rounded), larger);
     if (place && gan_charge(ctx, (*place)->bytes)) {
         struct gan_free_block *block = *place;
         *place = block->next;
@@ -189,6 +171,28 @@ static void give_block(gan_context *ctx, void *data, size_t rounded)
     ctx->free_blocks[class] = block;
     ctx->recycled += rounded;
     trim(ctx, most_kept(ctx));
+}
+
+/* Numbers take blocks up to half as large again, so that sizes that are not needed at the same time share blocks. */
+enum { LARGER_FOR_NUMBERS = 2 };
+
+/* A tensor's head, its storage's or a node: a block of its own class. */
+static void *allocate(gan_context *ctx, size_t bytes)
+{
+    size_t rounded;
+    return take_block(ctx, bytes, 0, &rounded);
+}
+
+static void give(gan_context *ctx, void *block, size_t bytes)
+{
+    size_t rounded;
+    size_class(bytes, &rounded);
+#if defined(__SANITIZE_ADDRESS__) /* which sees what is used after this */
+    gan_uncharge(ctx, rounded);
+    give_system(block, rounded);
+#else
+    give_block(ctx, block, rounded);
+#endif
 }
 
 static void free_context(gan_context *ctx)
@@ -358,7 +362,7 @@ static gan_tensor *new_with_bytes(gan_context *ctx, gan_shape shape, int64_t num
     if (!storage)
         out_of_memory(ctx, bytes);
     *storage = (gan_storage){.ctx = ctx, .references = 1};
-    storage->data = take_block(ctx, bytes, &storage->bytes);
+    storage->data = take_block(ctx, bytes, LARGER_FOR_NUMBERS, &storage->bytes);
     gan_tensor *t = storage->data ? new_header(ctx, shape, numel, storage) : NULL;
     if (!t) {
         if (storage->data)
