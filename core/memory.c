@@ -111,7 +111,7 @@ void gan_uncharge(gan_context *ctx, size_t bytes)
 /* Bytes in use and for reuse together: what was once needed at the same time, and some for sizes that change. */
 static size_t most_kept(const gan_context *ctx)
 {
-    return ctx->peak + ctx->peak / 6 + ((size_t)8 << 20);
+    return ctx->peak + ctx->peak / 8 + ((size_t)8 << 20);
 }
 
 /* Of the free blocks that hold so many bytes, the smallest class: the block's own, or one of so many larger ones. NULL
