@@ -36,6 +36,19 @@ static bool charge(ganlua *gl, size_t bytes)
     return charged;
 }
 
+/* What may be taken beyond the limit by blocks that are no object of Lua's: call frames and stacks are such. Where memory
+ * has ended a finalizer must be called all the same, or the tensor that it would let go of stays. */
+enum { BEYOND_LIMIT = 32 << 10 };
+
+static bool charge_beyond(gan_context *ctx, size_t bytes)
+{
+    size_t cap = gan_memory(ctx).cap;
+    gan_set_memory_cap(ctx, cap ? cap + BEYOND_LIMIT : 0);
+    bool charged = gan_charge(ctx, bytes);
+    gan_set_memory_cap(ctx, cap);
+    return charged;
+}
+
 /* What Lua adds to a string's bytes, at most. */
 enum { STRING_HEAD = 64 };
 
@@ -58,6 +71,7 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
     gan_context *ctx = gl->ctx;
     if (!block && refuse_string(gl, old_size, new_size)) /* Lua passes the kind of object there */
         return NULL;
+    bool object = !block && old_size != 0;
     if (!block)
         old_size = 0;
     if (new_size == 0) {
@@ -65,7 +79,8 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
         gan_uncharge(ctx, old_size);
         return NULL;
     }
-    if (new_size > old_size && !charge(gl, new_size - old_size))
+    size_t more = new_size > old_size ? new_size - old_size : 0;
+    if (more > 0 && !charge(gl, more) && (object || !charge_beyond(ctx, more)))
         return NULL;
     void *moved = realloc(block, new_size);
     if (new_size > old_size) {
@@ -186,8 +201,10 @@ void ganlua_close(ganlua *gl)
 {
     if (!gl)
         return;
-    if (gl->L)
+    if (gl->L) {
+        gan_set_memory_cap(gl->ctx, 0); /* to call a finalizer takes memory, and a tensor without its own would stay */
         lua_close(gl->L);
+    }
     gan_close(gl->ctx);
     pthread_mutex_destroy(&gl->cancelling);
     if (gl->error != NO_MEMORY)
