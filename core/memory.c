@@ -18,8 +18,17 @@
 
 #include "op.h"
 
-/* What waits in a free list is nobody's to read or write: the sanitizer is told. */
+/* Whether the address sanitizer watches, in gcc's words and in clang's. */
 #if defined(__SANITIZE_ADDRESS__)
+#define WATCHED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED
+#endif
+#endif
+
+/* What waits in a free list is nobody's to read or write: the sanitizer is told. */
+#if defined(WATCHED)
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(from, bytes)   ((void)0)
@@ -47,7 +56,7 @@ static int size_class(size_t bytes, size_t *rounded)
 
 /* Large blocks are the system's own pages: the C library would keep them when they are given back, in a heap that grows
  * to several times what is in use. The sanitizer must see every block. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(WATCHED)
 enum { PAGES_FROM = 1 << 30 };
 #else
 enum { PAGES_FROM = 1 << 19 };

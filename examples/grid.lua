@@ -1,5 +1,6 @@
 -- Twenty-five small Gaussians on a grid: does the generator find them all, and their width? `ganlua grid.lua`, a
--- minute and a half. Expected: 25 of 25 modes, 96 to 98 % of high quality, reverse KL 0.003 to 0.01, spread 0.7 to 1.1.
+-- minute and a half. Expected: 25 of 25 modes, 96 to 98 % of high quality, reverse KL 0.002 to 0.013, spread 0.7 to
+-- 1.2.
 -- Prints how many modes were captured, the share of samples within three standard deviations of one (a perfect sampler:
 -- 98.89 %) and more of gan.metrics.modes, and draws runs/grid/points.png: real and generated points, and what the
 -- discriminator makes of the plane behind them. modes_table.lua runs it for many seeds, beside published numbers.

@@ -83,9 +83,9 @@ static void *allocate(void *user, void *block, size_t old_size, size_t new_size)
     if (more > 0 && !charge(gl, more) && (object || !charge_beyond(ctx, more)))
         return NULL;
     void *moved = realloc(block, new_size);
-    if (new_size > old_size) {
+    if (more > 0) {
         if (!moved)
-            gan_uncharge(ctx, new_size - old_size);
+            gan_uncharge(ctx, more);
         return moved;
     }
     gan_uncharge(ctx, old_size - new_size);
